@@ -1,0 +1,201 @@
+/** One live line over "images seen", as SVG: axes with labels, the mean line, and a read-out. */
+
+import { integer } from "./dom";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 560;
+const HEIGHT = 190;
+const LEFT = 52;
+const RIGHT = 16;
+const TOP = 26;
+const BOTTOM = 38;
+/** More points than this are merged pairwise, so that a long run stays cheap to draw. */
+const MOST_POINTS = 400;
+
+export interface PlotOptions {
+  title: string;
+  yLabel: string;
+  /** The upper end of the y axis for the largest value so far; the lower end is 0. */
+  top: (largest: number) => number;
+  format: (value: number) => string;
+}
+
+interface Point {
+  x: number;
+  y: number;
+  /** Messages merged into this point. */
+  weight: number;
+}
+
+type Attributes = Record<string, string | number>;
+
+function svg(tag: string, attributes: Attributes, parent: Element, text?: string): SVGElement {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, `${value}`);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+/** 1, 2 or 5 times a power of ten, so that a span has about ``count`` steps. */
+function niceStep(span: number, count: number): number {
+  const raw = span / count;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  return power * ([1, 2, 5].find((factor) => factor * power >= raw) ?? 10);
+}
+
+export class Plot {
+  private points: Point[] = [];
+  private merge = 1;
+  private total = 1;
+  private marker: { x: number; y: number; label: string } | null = null;
+  private readonly root: SVGElement;
+  private readonly axes: SVGElement;
+  private readonly raw: SVGElement;
+  private readonly line: SVGElement;
+  private readonly overlay: SVGElement;
+  private readonly readout: SVGElement;
+  private yTop = 1;
+
+  constructor(
+    parent: HTMLElement,
+    private readonly options: PlotOptions,
+  ) {
+    this.root = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" }, parent);
+    this.axes = svg("g", { class: "axes" }, this.root);
+    this.raw = svg("path", { class: "raw" }, this.root);
+    this.line = svg("path", { class: "mean" }, this.root);
+    this.overlay = svg("g", { class: "overlay" }, this.root);
+    this.readout = svg("g", { class: "readout" }, this.root);
+    this.root.addEventListener("pointermove", (event) => this.showReadout(event as PointerEvent));
+    this.root.addEventListener("pointerleave", () => this.readout.replaceChildren());
+    this.clear(1);
+  }
+
+  /** Empties the plot; ``total`` is the right end of the x axis, in images. */
+  clear(total: number): void {
+    this.points = [];
+    this.merge = 1;
+    this.total = total;
+    this.marker = null;
+    this.readout.replaceChildren();
+    this.draw();
+  }
+
+  add(x: number, y: number, total: number): void {
+    this.total = Math.max(total, x);
+    const last = this.points.at(-1);
+    if (last && last.weight < this.merge) {
+      last.y = (last.y * last.weight + y) / (last.weight + 1);
+      last.x = x;
+      last.weight += 1;
+    } else {
+      this.points.push({ x, y, weight: 1 });
+    }
+    if (this.points.length > MOST_POINTS) this.halve();
+    this.draw();
+  }
+
+  /** A labelled dot at the right end, such as the accuracy on the test images. */
+  mark(y: number, label: string): void {
+    this.marker = { x: this.points.at(-1)?.x ?? this.total, y, label };
+    this.draw();
+  }
+
+  private halve(): void {
+    const halved: Point[] = [];
+    for (let i = 0; i < this.points.length; i += 2) {
+      const a = this.points[i]!;
+      const b = this.points[i + 1];
+      if (!b) {
+        halved.push(a);
+        continue;
+      }
+      const weight = a.weight + b.weight;
+      halved.push({ x: b.x, y: (a.y * a.weight + b.y * b.weight) / weight, weight });
+    }
+    this.points = halved;
+    this.merge *= 2;
+  }
+
+  private px = (x: number) => LEFT + (x / this.total) * (WIDTH - LEFT - RIGHT);
+  private py = (y: number) => TOP + (1 - Math.min(y / this.yTop, 1)) * (HEIGHT - TOP - BOTTOM);
+
+  private draw(): void {
+    this.yTop = this.options.top(this.points.reduce((most, p) => Math.max(most, p.y), 0));
+    this.drawAxes();
+    const path = (ys: number[]) =>
+      ys.map((y, i) => {
+        const [x, v] = [this.px(this.points[i]!.x), this.py(y)];
+        return `${i ? "L" : "M"}${x.toFixed(1)} ${v.toFixed(1)}`;
+      }).join("");
+    this.raw.setAttribute("d", path(this.points.map((p) => p.y)));
+    this.line.setAttribute("d", path(this.smoothed()));
+    this.overlay.replaceChildren();
+    if (this.marker) {
+      const { x, y, label } = this.marker;
+      svg("circle", { cx: this.px(x), cy: this.py(y), r: 4.5 }, this.overlay);
+      svg(
+        "text",
+        { x: this.px(x) - 9, y: this.py(y) + 20, "text-anchor": "end" },
+        this.overlay,
+        label,
+      );
+    }
+    const last = this.smoothed().at(-1);
+    const now = last === undefined ? "no values yet" : `now ${this.options.format(last)}`;
+    this.root.setAttribute("aria-label", `${this.options.title} over images seen: ${now}`);
+  }
+
+  /** A running mean over about a twentieth of the points so far. */
+  private smoothed(): number[] {
+    const factor = 1 / Math.max(1, Math.min(12, this.points.length / 20));
+    let mean = this.points[0]?.y ?? 0;
+    return this.points.map((p) => (mean += factor * (p.y - mean)));
+  }
+
+  private drawAxes(): void {
+    const { axes, options } = this;
+    axes.replaceChildren();
+    svg("text", { x: LEFT, y: 13, class: "title" }, axes, options.title);
+    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }, axes, "images seen");
+    svg("text", { x: WIDTH - RIGHT, y: 13, "text-anchor": "end" }, axes, options.yLabel);
+    const yStep = niceStep(this.yTop, 4);
+    for (let y = 0; y <= this.yTop * 1.0001; y += yStep) {
+      const v = this.py(y);
+      svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: v, y2: v }, axes);
+      svg("text", { x: LEFT - 8, y: v + 4, "text-anchor": "end" }, axes, options.format(y));
+    }
+    if (this.total <= 1) return;
+    const xStep = niceStep(this.total, 5);
+    for (let x = 0; x <= this.total; x += xStep) {
+      const v = this.px(x);
+      const base = HEIGHT - BOTTOM;
+      svg("line", { x1: v, x2: v, y1: base, y2: base + 4 }, axes);
+      const anchor = this.total - x < xStep / 4 ? "end" : "middle";
+      svg("text", { x: v, y: base + 17, "text-anchor": anchor }, axes, integer.format(x));
+    }
+  }
+
+  private showReadout(event: PointerEvent): void {
+    this.readout.replaceChildren();
+    if (!this.points.length) return;
+    const box = this.root.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * WIDTH;
+    const values = this.smoothed();
+    let best = 0;
+    this.points.forEach((p, i) => {
+      const distance = Math.abs(this.px(p.x) - x);
+      if (distance < Math.abs(this.px(this.points[best]!.x) - x)) best = i;
+    });
+    const v = this.px(this.points[best]!.x);
+    const y = this.py(values[best]!);
+    svg("line", { x1: v, x2: v, y1: TOP, y2: HEIGHT - BOTTOM }, this.readout);
+    svg("circle", { cx: v, cy: y, r: 3.5 }, this.readout);
+    const anchor = v > WIDTH / 2 ? "end" : "start";
+    const shift = anchor === "end" ? -8 : 8;
+    const text = `${this.options.format(values[best]!)} at ${integer.format(this.points[best]!.x)}`;
+    const above = y - 9 < TOP + 10 ? y + 18 : y - 9;
+    svg("text", { x: v + shift, y: above, "text-anchor": anchor }, this.readout, text);
+  }
+}

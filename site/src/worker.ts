@@ -1,0 +1,189 @@
+/** The module worker that runs Python: loads Pyodide, the wheel and the data, then serves. */
+
+import pageModule from "./page.py";
+import type { Reply, Request, Site, Stage } from "./protocol";
+
+/** The part of Pyodide used here. */
+interface Pyodide {
+  version: string;
+  loadPackage(urls: string[], options: { messageCallback: () => void }): Promise<unknown>;
+  pyimport(name: string): any;
+  runPython(code: string): unknown;
+  setStdout(options: { batched: (text: string) => void }): void;
+  setStderr(options: { batched: (text: string) => void }): void;
+  FS: { writeFile(path: string, text: string): void };
+}
+
+const DATA = [
+  "train-images-idx3-ubyte",
+  "train-labels-idx1-ubyte",
+  "t10k-images-idx3-ubyte",
+  "t10k-labels-idx1-ubyte",
+] as const;
+const TEST_IMAGES = 10_000;
+const PIXELS = 28 * 28;
+
+let page: any;
+let testImages = new Uint8Array();
+let testLabels = new Uint8Array();
+
+const post = (reply: Reply) => self.postMessage(reply);
+
+/** What happened, in one line, with the step of loading it happened in. */
+class LoadError extends Error {
+  constructor(
+    readonly stage: Stage,
+    cause: unknown,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+async function step<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof LoadError ? error : new LoadError(stage, error);
+  }
+}
+
+async function fetchFile(url: URL): Promise<Response> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url.pathname}: HTTP status ${response.status}`);
+  return response;
+}
+
+/** Downloads the gzipped idx files and unpacks them; tells the fraction that has arrived. */
+async function fetchData(base: URL, onFraction: (fraction: number) => void) {
+  const responses = await Promise.all(
+    DATA.map((name) => fetchFile(new URL(`data/${name}.gz`, base))),
+  );
+  const total = responses.reduce((sum, r) => sum + Number(r.headers.get("content-length")), 0);
+  let received = 0;
+  const counted = () =>
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        received += chunk.byteLength;
+        onFraction(Math.min(1, received / Math.max(total, 1)));
+        controller.enqueue(chunk);
+      },
+    });
+  return Promise.all(
+    responses.map(async (response) => {
+      const unpacked = response
+        .body!.pipeThrough(counted())
+        .pipeThrough(new DecompressionStream("gzip") as ReadableWritablePair<Uint8Array, Uint8Array>);
+      return new Uint8Array(await new Response(unpacked as ReadableStream).arrayBuffer());
+    }),
+  );
+}
+
+async function load(request: Extract<Request, { type: "load" }>): Promise<void> {
+  const base = new URL(request.base);
+  const done = { python: 0, data: 0 };
+  const tell = (stage: Stage) =>
+    post({ type: "loading", stage, fraction: 0.6 * done.python + 0.4 * done.data });
+
+  const site: Site = await step("site", async () =>
+    (await fetchFile(new URL("site.json", base))).json(),
+  );
+  tell("python");
+  const data = step("data", () =>
+    fetchData(base, (fraction) => {
+      done.data = fraction;
+      tell(done.python < 0.6 ? "python" : "data");
+    }),
+  );
+  // Its failure is seen when it is awaited below; until then it is not unhandled.
+  data.catch(() => {});
+
+  const pyodide: Pyodide = await step("python", async () => {
+    const index = new URL(site.pyodide, base);
+    const { loadPyodide } = await import(new URL("pyodide.mjs", index).href);
+    return loadPyodide({ indexURL: index.href });
+  });
+  pyodide.setStdout({ batched: (text) => post({ type: "output", text }) });
+  pyodide.setStderr({ batched: (text) => post({ type: "output", text }) });
+  done.python = 0.6;
+  tell("wheel");
+  await step("wheel", async () => {
+    const tools = site.tools.map((path) => new URL(path, base).href);
+    await pyodide.loadPackage(tools, { messageCallback: () => {} });
+    await pyodide.pyimport("micropip").install(new URL(site.wheel, base).href);
+    pyodide.FS.writeFile("page.py", pageModule);
+    pyodide.runPython("import wasm_torch");
+  });
+  done.python = 0.9;
+  tell("data");
+  const files = await data;
+  testImages = files[2]!.subarray(16);
+  testLabels = files[3]!.subarray(8);
+
+  tell("threads");
+  await step("threads", async () => {
+    page = pyodide.pyimport("page");
+    page.load(forward, ...files, request.trainingImages);
+    await pyodide.pyimport("wasm_torch").threads_ready();
+  });
+  done.python = 1;
+  tell("threads");
+  const [threads, memoryBytes] = page.usage().toJs();
+  post({ type: "ready", python: pyodide.version, engine: site.version, threads, memoryBytes });
+}
+
+/** Called by page.py: its name for a message and the values, as the page expects them. */
+function forward(kind: string, ...v: any[]): void {
+  switch (kind) {
+    case "progress": {
+      const [seen, total, loss, accuracy, seconds, threads, memoryBytes] = v;
+      const progress = { seen, total, loss, accuracy, seconds, threads, memoryBytes };
+      return post({ type: "progress", progress });
+    }
+    case "tested":
+      return post({ type: "tested", accuracy: v[0] });
+    case "finished":
+      return post({ type: "finished", outcome: v[0], canPredict: v[1] });
+    case "error":
+      return post({ type: "error", traceback: v[0], line: v[1] || null, canPredict: v[2] });
+  }
+}
+
+function predict(id: number, pixels: Uint8Array): void {
+  try {
+    const result = page.predict(pixels);
+    const probabilities: number[] = result.toJs();
+    result.destroy();
+    post({ type: "prediction", id, probabilities });
+  } catch (error) {
+    post({ type: "predictionFailed", id, traceback: String((error as Error).message) });
+  }
+}
+
+self.onmessage = async ({ data }: MessageEvent<Request>) => {
+  switch (data.type) {
+    case "load":
+      try {
+        await load(data);
+      } catch (error) {
+        const { stage, message } = error as LoadError;
+        post({ type: "failed", stage: stage ?? "python", reason: message });
+      }
+      break;
+    case "run":
+      post({ type: "started" });
+      await page.run(data.source);
+      break;
+    case "stop":
+      page.stop();
+      break;
+    case "predict":
+      predict(data.id, data.pixels);
+      break;
+    case "sample": {
+      const index = Math.floor(Math.random() * TEST_IMAGES);
+      const pixels = testImages.slice(index * PIXELS, (index + 1) * PIXELS);
+      post({ type: "sample", id: data.id, pixels, label: testLabels[index]! });
+      break;
+    }
+  }
+};

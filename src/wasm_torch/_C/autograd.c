@@ -1,0 +1,508 @@
+/* Recording of operations: rows of the op table, and how tensors get their histories. */
+#include "tensor.h"
+
+#include <string.h>
+
+#include "node.h"
+
+bool grad_mode = true;
+bool inference_mode;
+PyObject *dispatch_mode;
+PyTypeObject *OpBase_Type;
+
+Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count);
+void node_set_output(Node *node, int index, const Tensor *t);
+int node_module_init(PyObject *module);
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+static int mask_from_tuple(PyObject *tuple, uint32_t *mask) {
+  *mask = 0;
+  for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); i++) {
+    long position = PyLong_AsLong(PyTuple_GetItem(tuple, i));
+    if (position < 0 || position >= 32) {
+      if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "argument position out of range");
+      return -1;
+    }
+    *mask |= 1u << position;
+  }
+  return 0;
+}
+
+static int opbase_init(PyObject *self, PyObject *args, PyObject *kwargs) {
+  OpBase *op = (OpBase *)self;
+  PyObject *name, *node_name, *tensor_args, *saved_args, *saved_outputs;
+  static char *names[] = {"name", "node_name", "tensor_args", "saved_args", "saved_outputs", NULL};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUO!O!O!", names, &name, &node_name,
+                                   &PyTuple_Type, &tensor_args, &PyTuple_Type, &saved_args,
+                                   &PyTuple_Type, &saved_outputs)) {
+    return -1;
+  }
+  XSETREF(op->name, new_ref(name));
+  XSETREF(op->node_name, new_ref(node_name));
+  if (mask_from_tuple(tensor_args, &op->tensor_mask) < 0) return -1;
+  if (mask_from_tuple(saved_args, &op->saved_mask) < 0) return -1;
+  return mask_from_tuple(saved_outputs, &op->outputs_mask);
+}
+
+static void opbase_dealloc(PyObject *self) {
+  PyTypeObject *type = Py_TYPE(self);
+  OpBase *op = (OpBase *)self;
+  Py_CLEAR(op->name);
+  Py_CLEAR(op->node_name);
+  PyObject_Free(self);
+  Py_DECREF(type);
+}
+
+static PyMemberDef opbase_members[] = {
+    {"name", T_OBJECT, offsetof(OpBase, name), READONLY, "name and overload, such as 'add.Tensor'"},
+    {"node_name", T_OBJECT, offsetof(OpBase, node_name), READONLY, "name of its backward nodes"},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot opbase_slots[] = {
+    {Py_tp_init, opbase_init},
+    {Py_tp_dealloc, opbase_dealloc},
+    {Py_tp_members, opbase_members},
+    {Py_tp_doc, "What recording an operation needs to know of its row in the op table."},
+    {0, NULL},
+};
+
+static PyType_Spec opbase_spec = {
+    .name = "wasm_torch._C.OpBase",
+    .basicsize = sizeof(OpBase),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = opbase_slots,
+};
+
+/* ---- arguments that are tensors or sequences of them ---------------------------------------- */
+static bool is_sequence(PyObject *object) { return PyTuple_Check(object) || PyList_Check(object); }
+
+static PyObject *sequence_item(PyObject *sequence, Py_ssize_t i) {
+  return PyTuple_Check(sequence) ? PyTuple_GetItem(sequence, i) : PyList_GetItem(sequence, i);
+}
+
+static bool object_tracks_grad(PyObject *object) {
+  if (tensor_check(object)) {
+    Tensor *t = AS_TENSOR(object);
+    if (tensor_tracks_grad(t)) return true;
+    return t->base != NULL && tensor_tracks_grad(AS_TENSOR(t->base)) &&
+           t->view_version != t->storage->version;
+  }
+  if (is_sequence(object)) {
+    for (Py_ssize_t i = 0; i < PySequence_Size(object); i++) {
+      if (object_tracks_grad(sequence_item(object, i))) return true;
+    }
+  }
+  return false;
+}
+
+bool any_tracks_grad(PyObject *const *args, int count) {
+  for (int i = 0; i < count; i++) {
+    if (object_tracks_grad(args[i])) return true;
+  }
+  return false;
+}
+
+static bool op_tracks_grad(const OpBase *op, PyObject *const *args, int count) {
+  for (int i = 0; i < count; i++) {
+    if ((op->tensor_mask >> i & 1) && object_tracks_grad(args[i])) return true;
+  }
+  return false;
+}
+
+static void metadata_of(const Tensor *t, Metadata *out) {
+  out->present = true;
+  out->dtype = t->dtype;
+  out->ndim = t->ndim;
+  memcpy(out->size, t->size, sizeof(wt_word) * t->ndim);
+}
+
+static int fill_edge(Edge *edge, PyObject *object) {
+  if (!tensor_check(object)) return 0;
+  metadata_of(AS_TENSOR(object), &edge->metadata);
+  return gradient_edge(AS_TENSOR(object), &edge->node, &edge->output_nr);
+}
+
+static void save_value(Saved *saved, PyObject *value) {
+  saved->value = new_ref(value);
+  saved->output_nr = -1;
+  if (tensor_check(value)) saved->version = AS_TENSOR(value)->storage->version;
+}
+
+static int save_output(Saved *saved, Tensor *output, int index) {
+  Tensor *alias = tensor_alias(output);
+  if (alias == NULL) return -1;
+  saved->value = (PyObject *)alias;
+  saved->version = output->storage->version;
+  saved->output_nr = index;
+  return 0;
+}
+
+static int count_bits(uint32_t mask) {
+  int count = 0;
+  for (; mask != 0; mask &= mask - 1) count++;
+  return count;
+}
+
+/* A node for `op`, with the edges of its arguments and the values that the vjp wants. */
+static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs,
+                       int output_count) {
+  int edges = 0, saves = count_bits(op->outputs_mask);
+  for (int i = 0; i < count; i++) {
+    if (op->tensor_mask >> i & 1) edges += is_sequence(args[i]) ? (int)PySequence_Size(args[i]) : 1;
+    if (op->saved_mask >> i & 1) saves++;
+  }
+  Node *node = node_new(op->node_name, op, edges, saves);
+  if (node == NULL) return NULL;
+  Edge *edge = node->edges;
+  Saved *saved = node->saved;
+  bool failed = false;
+  for (int i = 0; i < count && !failed; i++) {
+    PyObject *arg = args[i];
+    if (op->tensor_mask >> i & 1) {
+      if (is_sequence(arg)) {
+        for (Py_ssize_t k = 0; k < PySequence_Size(arg); k++) {
+          failed |= fill_edge(edge++, sequence_item(arg, k)) < 0;
+        }
+      } else {
+        failed |= fill_edge(edge++, arg) < 0;
+      }
+    }
+    if (op->saved_mask >> i & 1) save_value(saved++, arg);
+  }
+  for (int i = 0; i < output_count; i++) {
+    node_set_output(node, i, outputs[i]);
+    if ((op->outputs_mask >> i & 1) && !failed) failed |= save_output(saved++, outputs[i], i) < 0;
+  }
+  if (failed) Py_CLEAR(node);
+  return node;
+}
+
+static void set_history(Tensor *t, Node *node, uint32_t output_nr) {
+  t->requires_grad = false;
+  t->output_nr = output_nr;
+  t->view_version = t->storage->version;
+  Node *old = t->grad_fn;
+  t->grad_fn = (Node *)new_ref(node);
+  if (old != NULL) node_release_chain(old);
+}
+
+int record(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs, int output_count) {
+  if (!grad_mode || op == NULL || !op_tracks_grad(op, args, count)) return 0;
+  Node *node = make_node(op, args, count, outputs, output_count);
+  if (node == NULL) return -1;
+  for (int i = 0; i < output_count; i++) {
+    if (dtype_is_floating(outputs[i]->dtype)) set_history(outputs[i], node, (uint32_t)i);
+  }
+  Py_DECREF(node);
+  return 0;
+}
+
+int gradient_edge(Tensor *t, Node **node, uint32_t *output_nr) {
+  if (refresh_view_history(t) < 0) return -1;
+  *node = NULL;
+  *output_nr = 0;
+  if (t->grad_fn != NULL) {
+    *node = (Node *)new_ref(t->grad_fn);
+    *output_nr = t->output_nr;
+  } else if (t->requires_grad) {
+    if (t->accumulator != NULL) {
+      *node = (Node *)new_ref(t->accumulator);
+      return 0;
+    }
+    static PyObject *name;
+    if (name == NULL) name = PyUnicode_InternFromString("AccumulateGrad");
+    Node *accumulator = node_new(name, NULL, 0, 0);
+    if (accumulator == NULL) return -1;
+    accumulator->variable = new_ref((PyObject *)t);
+    node_set_output(accumulator, 0, t);
+    t->accumulator = accumulator;
+    *node = accumulator;
+  }
+  return 0;
+}
+
+/* ---- views and in-place operations ---------------------------------------------------------- */
+static Node *as_strided_node(Tensor *view) {
+  OpBase *op = fast_rows[ROW_as_strided];
+  PyObject *size = words_to_tuple(view->ndim, view->size);
+  PyObject *stride = words_to_tuple(view->ndim, view->stride);
+  PyObject *offset = PyLong_FromSsize_t((Py_ssize_t)view->offset);
+  Node *node = NULL;
+  if (size != NULL && stride != NULL && offset != NULL) {
+    PyObject *args[4] = {view->base, size, stride, offset};
+    Tensor *outputs[1] = {view};
+    node = make_node(op, args, 4, outputs, 1);
+  }
+  Py_XDECREF(size);
+  Py_XDECREF(stride);
+  Py_XDECREF(offset);
+  return node;
+}
+
+int refresh_view_history(Tensor *t) {
+  if (t->base == NULL || t->view_version == t->storage->version) return 0;
+  Tensor *base = AS_TENSOR(t->base);
+  if (!tensor_tracks_grad(base) || !dtype_is_floating(t->dtype) || base->dtype != t->dtype ||
+      fast_rows[ROW_as_strided] == NULL) {
+    return 0;
+  }
+  /* A view that was cut from the graph (detach, no_grad) stays cut. */
+  if (t->untracked) return 0;
+  Node *node = as_strided_node(t);
+  if (node == NULL) return -1;
+  set_history(t, node, 0);
+  Py_DECREF(node);
+  return 0;
+}
+
+static int check_inplace(Tensor *t) {
+  if (t->inference && !inference_mode && grad_mode && tensor_tracks_grad(t)) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "Inplace update to inference tensor outside InferenceMode is not allowed.");
+    return -1;
+  }
+  for (int d = 0; d < t->ndim; d++) {
+    if (t->stride[d] == 0 && t->size[d] > 1) {
+      PyErr_SetString(PyExc_RuntimeError,
+                      "unsupported operation: more than one element of the written-to tensor refers "
+                      "to a single memory location. Please clone() the tensor before performing the "
+                      "operation.");
+      return -1;
+    }
+  }
+  if (!grad_mode) return 0;
+  if (t->requires_grad && t->grad_fn == NULL) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a leaf Variable that requires grad is being used in an in-place operation.");
+    return -1;
+  }
+  if (t->base != NULL && AS_TENSOR(t->base)->requires_grad && !t->untracked) {
+    PyErr_SetString(
+        PyExc_RuntimeError,
+        "a view of a leaf Variable that requires grad is being used in an in-place operation.");
+    return -1;
+  }
+  return 0;
+}
+
+/* Writes through a view change the base: base' = as_strided_scatter(base, new value of the view). */
+static int rebase_base(Tensor *view, Node *node) {
+  Tensor *base = AS_TENSOR(view->base);
+  Tensor *value = tensor_alias(view);
+  if (value == NULL) return -1;
+  set_history(value, node, 0);
+  PyObject *size = words_to_tuple(view->ndim, view->size);
+  PyObject *stride = words_to_tuple(view->ndim, view->stride);
+  PyObject *offset = PyLong_FromSsize_t((Py_ssize_t)view->offset);
+  Node *scatter = NULL;
+  if (size != NULL && stride != NULL && offset != NULL) {
+    PyObject *args[5] = {(PyObject *)base, (PyObject *)value, size, stride, offset};
+    Tensor *outputs[1] = {base};
+    scatter = make_node(fast_rows[ROW_as_strided_scatter], args, 5, outputs, 1);
+  }
+  Py_XDECREF(size);
+  Py_XDECREF(stride);
+  Py_XDECREF(offset);
+  Py_DECREF(value);
+  if (scatter == NULL) return -1;
+  set_history(base, scatter, 0);
+  Py_DECREF(scatter);
+  view->view_version = view->storage->version - 1; /* so that its history is made anew */
+  return refresh_view_history(view);
+}
+
+static int record_inplace(OpBase *op, PyObject *const *args, int count, Tensor *self) {
+  tensor_bump(self);
+  if (!grad_mode || self->untracked || !op_tracks_grad(op, args, count)) return 0;
+  Tensor *outputs[1] = {self};
+  Node *node = make_node(op, args, count, outputs, 1);
+  if (node == NULL) return -1;
+  int status = 0;
+  if (self->base != NULL) {
+    status = rebase_base(self, node);
+  } else {
+    set_history(self, node, 0);
+  }
+  Py_DECREF(node);
+  return status;
+}
+
+/* ---- functions for Python ------------------------------------------------------------------- */
+static int unpack_arguments(PyObject *tuple, PyObject **out, int limit) {
+  Py_ssize_t count = PyTuple_Size(tuple);
+  if (count > limit) {
+    PyErr_SetString(PyExc_ValueError, "an operation may have at most 32 arguments");
+    return -1;
+  }
+  for (Py_ssize_t i = 0; i < count; i++) out[i] = PyTuple_GetItem(tuple, i);
+  return (int)count;
+}
+
+static PyObject *py_record(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *op, *values, *outputs, *items[32];
+  if (!PyArg_ParseTuple(args, "O!O!O:record", OpBase_Type, &op, &PyTuple_Type, &values, &outputs)) {
+    return NULL;
+  }
+  int count = unpack_arguments(values, items, 32);
+  if (count < 0) return NULL;
+  if (!grad_mode || !op_tracks_grad((OpBase *)op, items, count)) Py_RETURN_NONE;
+  Tensor *single[1];
+  Tensor **tensors = single;
+  Py_ssize_t output_count = 1;
+  if (tensor_check(outputs)) {
+    single[0] = AS_TENSOR(outputs);
+  } else if (is_sequence(outputs)) {
+    output_count = PySequence_Size(outputs);
+    tensors = PyMem_Malloc(sizeof *tensors * (size_t)(output_count > 0 ? output_count : 1));
+    if (tensors == NULL) return PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < output_count; i++) {
+      PyObject *item = sequence_item(outputs, i);
+      if (!tensor_check(item)) {
+        PyMem_Free(tensors);
+        PyErr_SetString(PyExc_TypeError, "record() needs tensors as outputs");
+        return NULL;
+      }
+      tensors[i] = AS_TENSOR(item);
+    }
+  } else {
+    PyErr_SetString(PyExc_TypeError, "record() needs tensors as outputs");
+    return NULL;
+  }
+  int status = record((OpBase *)op, items, count, tensors, (int)output_count);
+  if (tensors != single) PyMem_Free(tensors);
+  if (status < 0) return NULL;
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_record_inplace(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *op, *values, *self, *items[32];
+  if (!PyArg_ParseTuple(args, "O!O!O!:record_inplace", OpBase_Type, &op, &PyTuple_Type, &values,
+                        TensorBase_Type, &self)) {
+    return NULL;
+  }
+  int count = unpack_arguments(values, items, 32);
+  if (count < 0 || record_inplace((OpBase *)op, items, count, AS_TENSOR(self)) < 0) return NULL;
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_check_inplace(PyObject *module, PyObject *object) {
+  (void)module;
+  if (!tensor_check(object)) {
+    PyErr_SetString(PyExc_TypeError, "check_inplace() needs a tensor");
+    return NULL;
+  }
+  if (check_inplace(AS_TENSOR(object)) < 0) return NULL;
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_bump(PyObject *module, PyObject *object) {
+  (void)module;
+  if (!tensor_check(object)) {
+    PyErr_SetString(PyExc_TypeError, "bump() needs a tensor");
+    return NULL;
+  }
+  tensor_bump(AS_TENSOR(object));
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_gradient_edge(PyObject *module, PyObject *object) {
+  (void)module;
+  if (!tensor_check(object)) {
+    PyErr_SetString(PyExc_TypeError, "gradient_edge() needs a tensor");
+    return NULL;
+  }
+  Node *node;
+  uint32_t output_nr;
+  if (gradient_edge(AS_TENSOR(object), &node, &output_nr) < 0) return NULL;
+  if (node == NULL) return Py_BuildValue("OI", Py_None, output_nr);
+  return Py_BuildValue("NI", node, output_nr);
+}
+
+static PyObject *py_set_history(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *t, *node;
+  int output_nr;
+  if (!PyArg_ParseTuple(args, "O!Oi:set_history", TensorBase_Type, &t, &node, &output_nr)) {
+    return NULL;
+  }
+  if (node == Py_None) {
+    Node *old = AS_TENSOR(t)->grad_fn;
+    AS_TENSOR(t)->grad_fn = NULL;
+    if (old != NULL) node_release_chain(old);
+    Py_RETURN_NONE;
+  }
+  if (Py_TYPE(node) != Node_Type) {
+    PyErr_SetString(PyExc_TypeError, "set_history() needs a Node");
+    return NULL;
+  }
+  node_set_output((Node *)node, output_nr, AS_TENSOR(t));
+  set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_grad_enabled(PyObject *module, PyObject *unused) {
+  (void)module, (void)unused;
+  return PyBool_FromLong(grad_mode);
+}
+
+static PyObject *set_flag(bool *flag, PyObject *value) {
+  int truth = PyObject_IsTrue(value);
+  if (truth < 0) return NULL;
+  bool previous = *flag;
+  *flag = truth;
+  return PyBool_FromLong(previous);
+}
+
+static PyObject *py_set_grad_enabled(PyObject *module, PyObject *value) {
+  (void)module;
+  return set_flag(&grad_mode, value);
+}
+
+static PyObject *py_inference_enabled(PyObject *module, PyObject *unused) {
+  (void)module, (void)unused;
+  return PyBool_FromLong(inference_mode);
+}
+
+static PyObject *py_set_inference_enabled(PyObject *module, PyObject *value) {
+  (void)module;
+  return set_flag(&inference_mode, value);
+}
+
+static PyObject *py_get_mode(PyObject *module, PyObject *unused) {
+  (void)module, (void)unused;
+  return new_ref(dispatch_mode != NULL ? dispatch_mode : Py_None);
+}
+
+static PyObject *py_set_mode(PyObject *module, PyObject *mode) {
+  (void)module;
+  XSETREF(dispatch_mode, mode == Py_None ? NULL : new_ref(mode));
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"record", py_record, METH_VARARGS, "record(op, args, outputs): gives outputs their history."},
+    {"record_inplace", py_record_inplace, METH_VARARGS,
+     "record_inplace(op, args, self): after self was changed, bumps and rebases its history."},
+    {"check_inplace", py_check_inplace, METH_O, "Raises where a tensor may not be changed."},
+    {"bump", py_bump, METH_O, "Counts an in-place change."},
+    {"gradient_edge", py_gradient_edge, METH_O, "The (node, output number) of a tensor."},
+    {"set_history", py_set_history, METH_VARARGS, "set_history(tensor, node, output_nr)"},
+    {"grad_enabled", py_grad_enabled, METH_NOARGS, "Whether operations are recorded."},
+    {"set_grad_enabled", py_set_grad_enabled, METH_O, "Returns the previous value."},
+    {"inference_enabled", py_inference_enabled, METH_NOARGS, "Whether inference mode is on."},
+    {"set_inference_enabled", py_set_inference_enabled, METH_O, "Returns the previous value."},
+    {"get_mode", py_get_mode, METH_NOARGS, "The dispatch mode, or None."},
+    {"set_mode", py_set_mode, METH_O, "Sends every operation to a callable, or None to stop."},
+    {NULL, NULL, 0, NULL},
+};
+
+int autograd_module_init(PyObject *module) {
+  OpBase_Type = (PyTypeObject *)PyType_FromSpec(&opbase_spec);
+  if (OpBase_Type == NULL) return -1;
+  if (PyModule_AddObjectRef(module, "OpBase", (PyObject *)OpBase_Type) < 0) return -1;
+  if (node_module_init(module) < 0) return -1;
+  return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,406 @@
+/* The Node type: construction, what the backward engine reads of it, and its deallocation. */
+#include "node.h"
+
+#include <string.h>
+
+PyTypeObject *Node_Type;
+static uint64_t next_sequence_nr;
+
+Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count) {
+  Node *node = (Node *)PyType_GenericAlloc(Node_Type, 0);
+  if (node == NULL) return NULL;
+  size_t edge_bytes = sizeof(Edge) * (size_t)edge_count;
+  size_t saved_bytes = sizeof(Saved) * (size_t)saved_count;
+  if (edge_bytes + saved_bytes > 0) {
+    char *block = PyMem_Malloc(edge_bytes + saved_bytes);
+    if (block == NULL) {
+      Py_DECREF(node);
+      PyErr_NoMemory();
+      return NULL;
+    }
+    node->edges = (Edge *)block;
+    node->saved = (Saved *)(block + edge_bytes);
+    for (int i = 0; i < edge_count; i++) {
+      node->edges[i].node = NULL;
+      node->edges[i].output_nr = 0;
+      node->edges[i].metadata.present = false;
+    }
+    for (int i = 0; i < saved_count; i++) node->saved[i] = (Saved){NULL, 0, -1};
+  }
+  node->edge_count = edge_count;
+  node->saved_count = saved_count;
+  node->name = new_ref(name);
+  node->op = (OpBase *)xnew_ref(op);
+  node->sequence_nr = next_sequence_nr++;
+  return node;
+}
+
+void node_set_output(Node *node, int index, const Tensor *t) {
+  Metadata *metadata = &node->first_output;
+  if (index > 0) {
+    if (index >= node->output_count) {
+      Metadata *grown = PyMem_Realloc(node->more_outputs, sizeof *grown * (size_t)index);
+      if (grown == NULL) return;
+      int known = node->output_count > 0 ? node->output_count - 1 : 0;
+      for (int i = known; i < index; i++) grown[i].present = false;
+      node->more_outputs = grown;
+    }
+    metadata = &node->more_outputs[index - 1];
+  }
+  if (index >= node->output_count) node->output_count = index + 1;
+  metadata->present = true;
+  metadata->dtype = t->dtype;
+  metadata->ndim = t->ndim;
+  memcpy(metadata->size, t->size, sizeof(wt_word) * t->ndim);
+}
+
+void node_forget_variable(Node *node) {
+  if (node->variable != NULL) AS_TENSOR(node->variable)->accumulator = NULL;
+}
+
+/* ---- lifetime ------------------------------------------------------------------------------ */
+/* Nodes hold nodes and tensors, which hold nodes: a long graph freed by plain recursion would
+ * overflow the stack. References given up while an object is being freed wait in a list. */
+static PyObject **pending;
+static size_t pending_count, pending_capacity;
+static bool draining;
+
+static void release_later(PyObject *object) {
+  if (object == NULL) return;
+  if (pending_count == pending_capacity) {
+    size_t capacity = pending_capacity == 0 ? 256 : pending_capacity * 2;
+    PyObject **grown = PyMem_Realloc(pending, capacity * sizeof *pending);
+    if (grown == NULL) {
+      Py_DECREF(object);
+      return;
+    }
+    pending = grown;
+    pending_capacity = capacity;
+  }
+  pending[pending_count++] = object;
+}
+
+static void drain(void) {
+  if (draining) return;
+  draining = true;
+  while (pending_count > 0) Py_DECREF(pending[--pending_count]);
+  draining = false;
+}
+
+void node_release_chain(Node *node) {
+  release_later((PyObject *)node);
+  drain();
+}
+
+static void release_saved(Node *node) {
+  for (int i = 0; i < node->saved_count; i++) {
+    release_later(node->saved[i].value);
+    node->saved[i].value = NULL;
+  }
+}
+
+static int node_traverse(PyObject *self, visitproc visit, void *arg) {
+  Node *node = (Node *)self;
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(node->op);
+  Py_VISIT(node->variable);
+  Py_VISIT(node->context);
+  Py_VISIT(node->hooks);
+  Py_VISIT(node->pre_hooks);
+  for (int i = 0; i < node->edge_count; i++) Py_VISIT(node->edges[i].node);
+  for (int i = 0; i < node->saved_count; i++) Py_VISIT(node->saved[i].value);
+  return 0;
+}
+
+static int node_clear(PyObject *self) {
+  Node *node = (Node *)self;
+  if (node->variable != NULL && AS_TENSOR(node->variable)->accumulator == node) {
+    AS_TENSOR(node->variable)->accumulator = NULL;
+  }
+  release_later(node->variable);
+  node->variable = NULL;
+  release_later(node->context);
+  node->context = NULL;
+  for (int i = 0; i < node->edge_count; i++) {
+    release_later((PyObject *)node->edges[i].node);
+    node->edges[i].node = NULL;
+  }
+  release_saved(node);
+  Py_CLEAR(node->hooks);
+  Py_CLEAR(node->pre_hooks);
+  drain();
+  return 0;
+}
+
+static void node_dealloc(PyObject *self) {
+  PyTypeObject *type = Py_TYPE(self);
+  Node *node = (Node *)self;
+  PyObject_GC_UnTrack(self);
+  if (node->weakrefs != NULL) PyObject_ClearWeakRefs(self);
+  node_clear(self);
+  Py_CLEAR(node->op);
+  Py_CLEAR(node->name);
+  PyMem_Free(node->edges != NULL ? (void *)node->edges : (void *)node->saved);
+  PyMem_Free(node->more_outputs);
+  PyObject_GC_Del(self);
+  Py_DECREF(type);
+}
+
+/* Node(name, op=None, edges=(), context=None): a node of Python's own; its edges are those of the
+ * tensors (None for no edge). */
+static PyObject *node_construct(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+  (void)type;
+  PyObject *name, *op = Py_None, *tensors = NULL, *context = Py_None;
+  static char *names[] = {"name", "op", "edges", "context", NULL};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|OO!O", names, &name, &op, &PyTuple_Type,
+                                   &tensors, &context)) {
+    return NULL;
+  }
+  if (op != Py_None && !PyType_IsSubtype(Py_TYPE(op), OpBase_Type)) {
+    PyErr_SetString(PyExc_TypeError, "op must be a row of the op table or None");
+    return NULL;
+  }
+  int count = tensors == NULL ? 0 : (int)PyTuple_Size(tensors);
+  Node *node = node_new(name, op == Py_None ? NULL : (OpBase *)op, count, 0);
+  if (node == NULL) return NULL;
+  if (context != Py_None) node->context = new_ref(context);
+  for (int i = 0; i < count; i++) {
+    PyObject *item = PyTuple_GetItem(tensors, i);
+    if (!tensor_check(item)) continue;
+    Tensor *t = AS_TENSOR(item);
+    Edge *edge = &node->edges[i];
+    edge->metadata.present = true;
+    edge->metadata.dtype = t->dtype;
+    edge->metadata.ndim = t->ndim;
+    memcpy(edge->metadata.size, t->size, sizeof(wt_word) * t->ndim);
+    if (gradient_edge(t, &edge->node, &edge->output_nr) < 0) {
+      Py_DECREF(node);
+      return NULL;
+    }
+  }
+  return (PyObject *)node;
+}
+
+/* ---- what the engine reads ------------------------------------------------------------------ */
+static PyObject *metadata_object(const Metadata *metadata) {
+  if (!metadata->present) Py_RETURN_NONE;
+  PyObject *size = size_to_object(metadata->ndim, metadata->size);
+  if (size == NULL) return NULL;
+  return Py_BuildValue("NO", size, dtype_objects[metadata->dtype]);
+}
+
+static PyObject *get_next_functions(PyObject *self, void *closure) {
+  (void)closure;
+  Node *node = (Node *)self;
+  PyObject *tuple = PyTuple_New(node->edge_count);
+  for (int i = 0; tuple != NULL && i < node->edge_count; i++) {
+    Edge *edge = &node->edges[i];
+    PyObject *target = edge->node != NULL ? (PyObject *)edge->node : Py_None;
+    PyObject *item = Py_BuildValue("OI", target, edge->output_nr);
+    if (item == NULL || PyTuple_SetItem(tuple, i, item) < 0) Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
+static PyObject *get_metadata(PyObject *self, void *closure) {
+  (void)closure;
+  Node *node = (Node *)self;
+  PyObject *tuple = PyTuple_New(node->edge_count);
+  for (int i = 0; tuple != NULL && i < node->edge_count; i++) {
+    PyObject *item = metadata_object(&node->edges[i].metadata);
+    if (item == NULL || PyTuple_SetItem(tuple, i, item) < 0) Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
+static PyObject *get_output_metadata(PyObject *self, void *closure) {
+  (void)closure;
+  Node *node = (Node *)self;
+  PyObject *tuple = PyTuple_New(node->output_count);
+  for (int i = 0; tuple != NULL && i < node->output_count; i++) {
+    PyObject *item = metadata_object(i == 0 ? &node->first_output : &node->more_outputs[i - 1]);
+    if (item == NULL || PyTuple_SetItem(tuple, i, item) < 0) Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
+static const char freed_text[] =
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward.";
+
+static const char *legacy_type_name(int dtype) {
+  switch (dtype) {
+    case WT_FLOAT64:
+      return "DoubleTensor";
+    case WT_FLOAT16:
+      return "HalfTensor";
+    case WT_BFLOAT16:
+      return "BFloat16Tensor";
+    case WT_INT64:
+      return "LongTensor";
+    case WT_INT32:
+      return "IntTensor";
+    case WT_BOOL:
+      return "BoolTensor";
+    default:
+      return "FloatTensor";
+  }
+}
+
+static int check_version(const Node *node, const Saved *saved) {
+  Tensor *t = AS_TENSOR(saved->value);
+  if (t->storage->version == saved->version) return 0;
+  PyObject *size = words_to_tuple(t->ndim, t->size);
+  PyObject *list = size == NULL ? NULL : PySequence_List(size);
+  Py_XDECREF(size);
+  if (list == NULL) return -1;
+  const Node *maker = saved->output_nr >= 0 ? node : t->grad_fn;
+  PyObject *origin = maker == NULL
+                         ? PyUnicode_FromString("")
+                         : PyUnicode_FromFormat(", which is output %d of %U,",
+                                                saved->output_nr >= 0 ? saved->output_nr
+                                                                      : (int)t->output_nr,
+                                                maker->name);
+  if (origin != NULL) {
+    PyErr_Format(PyExc_RuntimeError,
+                 "one of the variables needed for gradient computation has been modified by an "
+                 "inplace operation: [torch.%s %R]%U is at version %u; expected version %u instead. "
+                 "Hint: enable anomaly detection to find the operation that failed to compute its "
+                 "gradient, with torch.autograd.set_detect_anomaly(True).",
+                 legacy_type_name(t->dtype), list, origin, (unsigned)t->storage->version,
+                 (unsigned)saved->version);
+    Py_DECREF(origin);
+  }
+  Py_DECREF(list);
+  return -1;
+}
+
+/* A saved output gets back the history that it was stored without. */
+static PyObject *unpack_value(Node *node, Saved *saved) {
+  if (!tensor_check(saved->value)) return new_ref(saved->value);
+  if (check_version(node, saved) < 0) return NULL;
+  if (saved->output_nr < 0) return new_ref(saved->value);
+  Tensor *alias = tensor_alias(AS_TENSOR(saved->value));
+  if (alias != NULL && dtype_is_floating(alias->dtype)) {
+    alias->grad_fn = (Node *)new_ref(node);
+    alias->output_nr = (uint32_t)saved->output_nr;
+  }
+  return (PyObject *)alias;
+}
+
+static PyObject *node_unpack(PyObject *self, PyObject *unused) {
+  (void)unused;
+  Node *node = (Node *)self;
+  if (node->released && node->saved_count > 0) {
+    PyErr_SetString(PyExc_RuntimeError, freed_text);
+    return NULL;
+  }
+  int arguments = 0;
+  while (arguments < node->saved_count && node->saved[arguments].output_nr < 0) arguments++;
+  PyObject *values = PyTuple_New(arguments);
+  PyObject *outputs = PyTuple_New(node->saved_count - arguments);
+  if (values == NULL || outputs == NULL) goto failed;
+  for (int i = 0; i < node->saved_count; i++) {
+    PyObject *value = unpack_value(node, &node->saved[i]);
+    if (value == NULL) goto failed;
+    if (i < arguments) {
+      PyTuple_SetItem(values, i, value);
+    } else {
+      PyTuple_SetItem(outputs, i - arguments, value);
+    }
+  }
+  return Py_BuildValue("NN", values, outputs);
+failed:
+  Py_XDECREF(values);
+  Py_XDECREF(outputs);
+  return NULL;
+}
+
+static PyObject *node_release(PyObject *self, PyObject *unused) {
+  (void)unused;
+  Node *node = (Node *)self;
+  node->released = true;
+  release_saved(node);
+  drain();
+  Py_RETURN_NONE;
+}
+
+static PyObject *node_name(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return new_ref(((Node *)self)->name);
+}
+
+static PyObject *node_repr(PyObject *self) {
+  return PyUnicode_FromFormat("<%U object at %p>", ((Node *)self)->name, self);
+}
+
+static PyObject *get_num_outputs(PyObject *self, void *closure) {
+  (void)closure;
+  return PyLong_FromLong(((Node *)self)->output_count);
+}
+
+static PyObject *get_released(PyObject *self, void *closure) {
+  (void)closure;
+  return PyBool_FromLong(((Node *)self)->released);
+}
+
+static PyObject *get_slot(PyObject *self, void *closure) {
+  PyObject **slot = (PyObject **)((char *)self + (intptr_t)closure);
+  return new_ref(*slot != NULL ? *slot : Py_None);
+}
+
+static int set_slot(PyObject *self, PyObject *value, void *closure) {
+  PyObject **slot = (PyObject **)((char *)self + (intptr_t)closure);
+  XSETREF(*slot, value == NULL || value == Py_None ? NULL : new_ref(value));
+  return 0;
+}
+
+#define SLOT(field) (void *)offsetof(Node, field)
+
+static PyGetSetDef node_getset[] = {
+    {"op", get_slot, NULL, "The row that was recorded, or None.", SLOT(op)},
+    {"variable", get_slot, NULL, "The leaf of an accumulator, or None.", SLOT(variable)},
+    {"context", get_slot, set_slot, "What a custom node keeps.", SLOT(context)},
+    {"hooks", get_slot, set_slot, "Called with the gradients after the node ran.", SLOT(hooks)},
+    {"pre_hooks", get_slot, set_slot, "Called with the gradients before.", SLOT(pre_hooks)},
+    {"next_functions", get_next_functions, NULL, "(node, output number) of each input.", NULL},
+    {"metadata", get_metadata, NULL, "(Size, dtype) of each input.", NULL},
+    {"output_metadata", get_output_metadata, NULL, "(Size, dtype) of each output.", NULL},
+    {"num_outputs", get_num_outputs, NULL, "The number of outputs.", NULL},
+    {"released", get_released, NULL, "Whether saved values were freed.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef node_members[] = {
+    {"sequence_nr", T_ULONGLONG, offsetof(Node, sequence_nr), READONLY, "Order of recording."},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Node, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef node_methods[] = {
+    {"name", node_name, METH_NOARGS, "Such as 'AddBackward0'."},
+    {"unpack", node_unpack, METH_NOARGS, "(saved arguments, saved outputs)"},
+    {"release", node_release, METH_NOARGS, "Frees the saved values."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot node_slots[] = {
+    {Py_tp_new, node_construct},   {Py_tp_dealloc, node_dealloc}, {Py_tp_traverse, node_traverse},
+    {Py_tp_clear, node_clear},     {Py_tp_repr, node_repr},       {Py_tp_getset, node_getset},
+    {Py_tp_members, node_members}, {Py_tp_methods, node_methods}, {0, NULL},
+};
+
+static PyType_Spec node_spec = {
+    .name = "wasm_torch._C.Node",
+    .basicsize = sizeof(Node),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = node_slots,
+};
+
+int node_module_init(PyObject *module) {
+  Node_Type = (PyTypeObject *)PyType_FromSpec(&node_spec);
+  if (Node_Type == NULL) return -1;
+  return PyModule_AddObjectRef(module, "Node", (PyObject *)Node_Type);
+}

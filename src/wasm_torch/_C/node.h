@@ -1,0 +1,49 @@
+/* Backward nodes: one per recorded operation, with edges to the nodes of its tensor arguments. */
+#ifndef WASM_TORCH_NODE_H
+#define WASM_TORCH_NODE_H
+
+#include "tensor.h"
+
+/* Shape and dtype of a tensor that may be gone. */
+typedef struct Metadata {
+  bool present;
+  uint8_t dtype;
+  uint8_t ndim;
+  wt_word size[WT_MAX_DIMS];
+} Metadata;
+
+typedef struct Edge {
+  struct Node *node; /* NULL: no gradient is wanted */
+  uint32_t output_nr;
+  Metadata metadata;
+} Edge;
+
+/* A value the vjp wants. An output is kept without its history, which would be a cycle. */
+typedef struct Saved {
+  PyObject *value;
+  uint32_t version;
+  int output_nr; /* -1: an argument */
+} Saved;
+
+typedef struct Node {
+  PyObject_HEAD
+  OpBase *op;         /* NULL for accumulators and custom nodes */
+  PyObject *name;
+  PyObject *variable; /* accumulators: the leaf */
+  PyObject *context, *hooks, *pre_hooks;
+  PyObject *weakrefs;
+  uint64_t sequence_nr;
+  int edge_count, saved_count, output_count;
+  bool released;
+  Edge *edges;
+  Saved *saved;
+  Metadata first_output;
+  Metadata *more_outputs; /* outputs 1, 2, ... */
+} Node;
+
+/* Regenerates the history of a view whose base was changed in place. 0, or -1 with an exception. */
+int refresh_view_history(Tensor *t);
+/* Gives up a reference to a node without recursion through long graphs. */
+void node_release_chain(Node *node);
+
+#endif
