@@ -1,0 +1,35 @@
+"""The virtual environment ``.venv`` with everything of ``requirements-dev.txt``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import venv
+from pathlib import Path
+
+from report import run, say
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from registry import ROOT, sha256  # noqa: E402
+
+ENVIRONMENT = ROOT / ".venv"
+REQUIREMENTS = (ROOT / "requirements-dev.txt", ROOT / "requirements-torch.txt")
+
+
+def install() -> None:
+    """Makes the environment, or brings it to the pinned versions."""
+    python = ENVIRONMENT / "bin" / "python"
+    stamp = ENVIRONMENT / ".complete"
+    key = "\n".join(sha256(file) for file in REQUIREMENTS)
+    if python.exists() and stamp.exists() and stamp.read_text() == key:
+        return
+    if not python.exists():
+        say(f"making .venv with Python {sys.version.split()[0]}")
+        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+        venv.create(ENVIRONMENT, with_pip=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for file in REQUIREMENTS:
+        say(f"installing the Python packages of {file.name}")
+        run([*pip, "-r", file], "pip install")
+    stamp.write_text(key)
