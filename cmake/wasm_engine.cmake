@@ -55,27 +55,3 @@ if(USE_SIMD)
   add_engine(simd -msimd128)
   add_engine(relaxed -msimd128 -mrelaxed-simd)
 endif()
-
-# The extension for Pyodide, where there are CPython headers for it, as one of its side modules.
-set(WASM_TORCH_PYTHON_INCLUDE "" CACHE PATH "CPython headers with a pyconfig.h for Emscripten")
-if(WASM_TORCH_PYTHON_INCLUDE)
-  add_executable(_C ${EXTENSION_SOURCES})
-  target_include_directories(_C SYSTEM PRIVATE "${WASM_TORCH_PYTHON_INCLUDE}")
-  target_include_directories(_C PRIVATE
-    "${PROJECT_SOURCE_DIR}/src/wasm_torch/_C" "${PROJECT_SOURCE_DIR}/kernels/include")
-  target_compile_definitions(_C PRIVATE Py_LIMITED_API=0x030b0000 ${ENGINE_DEFINITIONS})
-  target_compile_options(_C PRIVATE -Oz -fPIC -Wall -Wextra -fvisibility=hidden)
-  target_link_options(_C PRIVATE
-    -Oz -sSIDE_MODULE=2 -sWASM_BIGINT -sEXPORTED_FUNCTIONS=_PyInit__C)
-  set_target_properties(_C PROPERTIES PREFIX "" OUTPUT_NAME "_C" SUFFIX ".abi3.so")
-endif()
-
-if(SKBUILD)
-  set(HOST_SCRIPT "${PROJECT_SOURCE_DIR}/src/wasm_torch/_host/engine/host.js")
-  if(NOT EXISTS "${HOST_SCRIPT}")
-    message(FATAL_ERROR "src/wasm_torch/_host/engine/host.js is missing: run `make host`")
-  endif()
-  install(PROGRAMS "$<TARGET_FILE:_C>" DESTINATION wasm_torch)
-  install(FILES "${HOST_SCRIPT}" "${CMAKE_BINARY_DIR}/engine/simd.wasm"
-                "${CMAKE_BINARY_DIR}/engine/relaxed.wasm" DESTINATION wasm_torch/_host/engine)
-endif()
