@@ -336,7 +336,7 @@ typedef enum wt_kernel { WT_KERNELS(K) WT_KERNEL_COUNT } wt_kernel;
 #undef K
 
 /* A kernel's definition: WT_KERNEL(gemm, 1) { const wt_gemm_args *args = arguments; ... } */
-#if defined(__wasm__)
+#if defined(__wasm__) && !defined(WT_HOSTED) /* hosted: a program with Emscripten's runtime */
 #define WT_EXPORT(name) __attribute__((export_name(name), visibility("default")))
 #else
 #define WT_EXPORT(name) __attribute__((visibility("hidden")))

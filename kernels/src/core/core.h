@@ -21,7 +21,9 @@ void wt_free(void *block);
 typedef void (*wt_range_fn)(void *context, wt_word begin, wt_word end, int thread);
 
 /* Splits 0..count-1 into chunks of at least `grain` items, handed out dynamically; returns when all
- * are done. Runs in the caller alone when count <= grain, on one thread, or inside another job. */
+ * are done. Each chunk begins at a multiple of `grain`. One call of fn takes everything, in the
+ * calling thread and with its number, when there is but one chunk or one thread, or when a job is
+ * running already (so jobs may nest). */
 void wt_parallel_for(wt_word count, wt_word grain, wt_range_fn fn, void *context);
 
 /* Upper bound of the thread numbers of a job started now; at least 1. */
