@@ -1,0 +1,22 @@
+/* Ends what gemm/element.h began, so that the next element type may follow. */
+#undef WT_ELEMENT_f32
+#undef WT_ELEMENT_f64
+#undef WT_ELEMENT_u32
+#undef WT_ELEMENT_u64
+#undef WT_JOIN_EXPANDED
+#undef WT_JOIN
+#undef WT_JOIN3_EXPANDED
+#undef WT_JOIN3
+#undef WT_ELEMENT_CODE
+#undef WT_ELEMENT
+#undef FN
+#undef T
+#undef V
+#undef LANES
+#undef LOAD
+#undef LOAD_SPLAT
+#undef STORE
+#undef SPLAT
+#undef MADD
+#undef FROM_DOUBLE
+#undef COLUMNS
