@@ -183,7 +183,7 @@ WT_KERNEL(gather, 1) {
   return run_walk(&w, gather_range);
 }
 
-/* out[..., index[..., i, ...], ...] (mode)= src[..., i, ...], in order of i; without src, `value`. */
+/* out[..., index[..., i, ...], ...] (mode)= src[..., i, ...], by rising i; without src, `value`. */
 WT_KERNEL(scatter, 1) {
   const wt_scatter_args *args = arguments;
   const wt_tensor *out = &args->out, *index = &args->index;

@@ -133,7 +133,8 @@ static int check_move(const wt_tensor *self, const wt_tensor *offsets, const wt_
   return WT_OK;
 }
 
-static move_job plan_move(const wt_tensor *self, const wt_tensor *offsets, const wt_tensor *values) {
+static move_job plan_move(const wt_tensor *self, const wt_tensor *offsets,
+                          const wt_tensor *values) {
   move_job job = {.self = self, .offsets = offsets, .values = values};
   job.bytes = wt_dtype_size(self->dtype);
   job.columns = values->ndim > 0 ? values->size[values->ndim - 1] : 1;
