@@ -20,6 +20,12 @@
 #define WT_BARE 0
 #endif
 
+#if defined(WT_SINGLE_THREAD)
+#define WT_THREADS_BUILT 1
+#else
+#define WT_THREADS_BUILT WT_MAX_THREADS
+#endif
+
 typedef _Atomic uint64_t wt_worker_set;
 
 /* ---- pool.c -------------------------------------------------------------------------------- */
@@ -55,7 +61,8 @@ void wt_thread_wake_all(_Atomic uint32_t *word);
 bool wt_caller_may_wait(void);
 /* Turns of the loop before a thread that has nothing to do goes to sleep. */
 int wt_spin_limit(void);
-/* Threads of a job until wt_set_num_threads, and the most it accepts. */
+/* Threads of a job until wt_set_num_threads, and the most it accepts (1 in an engine built with
+ * WT_SINGLE_THREAD). */
 int wt_default_threads(void);
 int wt_maximum_threads(void);
 /* Starts the threads that are wanted and not there yet, where the engine can. */

@@ -84,9 +84,12 @@ static int cores(void) {
   return known;
 }
 
-int wt_default_threads(void) { return cores() < DEFAULT_THREADS ? cores() : DEFAULT_THREADS; }
+int wt_default_threads(void) {
+  int threads = cores() < DEFAULT_THREADS ? cores() : DEFAULT_THREADS;
+  return threads < WT_THREADS_BUILT ? threads : WT_THREADS_BUILT;
+}
 
-int wt_maximum_threads(void) { return WT_MAX_THREADS; }
+int wt_maximum_threads(void) { return WT_THREADS_BUILT; }
 
 /* With more threads than cores a thread that spins keeps one that works from running. */
 int wt_spin_limit(void) { return wt_pool_threads() <= cores() ? SPIN_TURNS : 0; }

@@ -39,7 +39,9 @@ void wt_start_threads(void) {}
 /* ---- the host's calls ---------------------------------------------------------------------- */
 WT_EXPORT("wt_engine_start")
 int wt_engine_start(wt_word threads, wt_word may_block, wt_word maximum_pages) {
-  maximum_threads = threads < 1 ? 1 : threads > WT_MAX_THREADS ? WT_MAX_THREADS : (int)threads;
+  maximum_threads = threads < 1                  ? 1
+                    : threads > WT_THREADS_BUILT ? WT_THREADS_BUILT
+                                                 : (int)threads;
   caller_may_wait = may_block != 0;
   wt_pool_set_threads(maximum_threads < DEFAULT_THREADS ? maximum_threads : DEFAULT_THREADS);
   wt_memory_set_maximum((size_t)maximum_pages);
