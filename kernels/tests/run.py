@@ -56,7 +56,7 @@ def build_wasm(variant: str) -> list[str]:
     folder = BUILD / "wasm"
     target = f"kernel_tests_{variant}"
     wasm_build.build("WASM_TORCH_BUILD_TESTS=ON", folder=folder, target=target)
-    return ["node", str(folder / f"{target}.js")]
+    return ["node", str(folder / f"{target}.cjs")]
 
 
 def run(variant: str, name_filter: str, jobs: int) -> bool:
