@@ -66,6 +66,10 @@ void wt_generator_draw(wt_generator *generator, uint32_t *words, wt_word count) 
 
 uint32_t wt_random32(wt_generator *generator) {
   uint32_t word;
+  if (generator->left > 1 && generator->next < STATE_WORDS) {
+    generator->left--;
+    return temper(generator->state[generator->next++]);
+  }
   wt_generator_draw(generator, &word, 1);
   return word;
 }

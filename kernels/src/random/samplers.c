@@ -35,7 +35,7 @@ double wt_sample_poisson(wt_generator *generator, double rate) {
 
 /* ---- gamma ---------------------------------------------------------------------------------- */
 /* Marsaglia & Tsang, "A simple method for generating gamma variables" (2000), unit scale; shapes
- * below one are raised by one and scaled back. */
+ * below one are raised by one and scaled back. The constants have single precision, as in torch. */
 double wt_sample_gamma(wt_generator *generator, double shape) {
   double scale = 1;
   if (!(shape > 0)) return 0;
@@ -43,7 +43,7 @@ double wt_sample_gamma(wt_generator *generator, double shape) {
     scale = pow(1 - wt_random_double(generator), 1 / shape);
     shape += 1;
   }
-  double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+  double d = shape - 1.0f / 3, c = 1 / sqrt(9 * d);
   for (;;) {
     double x, y;
     do {
@@ -51,7 +51,7 @@ double wt_sample_gamma(wt_generator *generator, double shape) {
       y = 1 + c * x;
     } while (y <= 0);
     double v = y * y * y, u = 1 - wt_random_double(generator), square = x * x;
-    if (u < 1 - 0.0331 * square * square) return scale * d * v;
+    if (u < 1 - 0.0331f * square * square) return scale * d * v;
     if (log(u) < 0.5 * square + d * (1 - v + log(v))) return scale * d * v;
   }
 }

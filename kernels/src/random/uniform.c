@@ -32,6 +32,18 @@ WT_INLINE wt_f32x4 scale_four(wt_i32x4 bits, wt_f64x2 range, wt_f64x2 from, wt_i
   return wt_f32x4_from_f64x2(low, high);
 }
 
+/* With `from` 0 there is only a product, which float32 rounds once. */
+static void scale_block_from_zero(const uint32_t *words, float *out, wt_word count, float to) {
+  wt_i32x4 mask = wt_i32x4_splat(0xffffff);
+  wt_f32x4 unit = wt_f32x4_splat(0x1p-24f), bound = wt_f32x4_splat(to);
+  wt_word i = 0;
+  for (; i + 4 <= count; i += 4) {
+    wt_f32x4 x = wt_f32x4_from_i32x4(wt_i32x4_load(words + i) & mask) * unit * bound;
+    wt_f32x4_store(out + i, wt_f32x4_select(x == bound, wt_f32x4_splat(0), x));
+  }
+  scale_block(words + i, out + i, count - i, 0, to);
+}
+
 static void scale_block_f32x4(const uint32_t *words, float *out, wt_word count, float from,
                               float to) {
   wt_f64x2 range = wt_f64x2_splat((double)(to - from) * 0x1p-24);
@@ -57,7 +69,11 @@ void wt_fill_uniform_f32(wt_generator *generator, float *out, wt_word count, flo
 #if WT_USE_REFERENCE
     scale_block(words, out + i, size, from, to);
 #else
-    scale_block_f32x4(words, out + i, size, from, to);
+    if (from == 0) {
+      scale_block_from_zero(words, out + i, size, to);
+    } else {
+      scale_block_f32x4(words, out + i, size, from, to);
+    }
 #endif
   }
 }
