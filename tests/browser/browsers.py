@@ -1,0 +1,16 @@
+"""The two installed browsers, driven by Playwright."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, Playwright
+
+BROWSERS = ("chromium", "firefox")
+
+
+def launch(playwright: Playwright, name: str) -> Browser:
+    """Starts Debian's Chromium or Firefox, without a window."""
+    if name == "chromium":
+        return playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+    return playwright.firefox.launch(channel="moz-firefox", executable_path="/usr/bin/firefox-esr")

@@ -1,0 +1,46 @@
+"""Servers with and without isolation headers, the wheel, and the browsers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browsers import BROWSERS, launch
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = Path(__file__).resolve().parent / "pages"
+PYODIDE = ROOT / ".toolchain" / "pyodide" / "314.0.7"
+
+sys.path.insert(0, str(ROOT / "site"))
+
+from serve import SiteServer  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def servers(pyodide_wheel: Path) -> Iterator[dict[bool, SiteServer]]:
+    """The pages under tests/browser/pages: by whether they are cross-origin isolated."""
+    mounts = {"pyodide": PYODIDE, "wheel": pyodide_wheel}
+    started = {
+        isolated: SiteServer(PAGES, isolated=isolated, mounts=mounts).start()
+        for isolated in (True, False)
+    }
+    yield started
+    for server in started.values():
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=BROWSERS)
+def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
+    """Each installed browser."""
+    started = launch(playwright, request.param)
+    yield started
+    started.close()
