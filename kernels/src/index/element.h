@@ -113,7 +113,9 @@ WT_INLINE int64_t wt_combine_integer(int64_t a, int64_t b, wt_word mode) {
 /* *target = *target (mode) *source, rounded to the dtype; mode is a wt_scatter_mode. A float32 sum
  * or product formed in double and rounded once equals the float32 operation. */
 WT_INLINE void wt_element_combine(void *target, const void *source, wt_word dtype, wt_word mode) {
-  if (wt_is_floating(dtype)) {
+  if (dtype == WT_FLOAT32 && mode == WT_SCATTER_add) {
+    *(float *)target += *(const float *)source;
+  } else if (wt_is_floating(dtype)) {
     double a = wt_element_load(target, dtype), b = wt_element_load(source, dtype);
     wt_element_store(target, dtype, wt_combine_real(a, b, mode));
   } else {

@@ -69,11 +69,11 @@ static stretch stretch_at(const walk *w, wt_word row, wt_word column, wt_word co
   return s;
 }
 
-/* Handles one stretch; `kind` is a constant: whether to gather, copy or combine. */
+/* Handles one stretch; `kind` is a constant: whether to gather, copy or combine by `mode`. */
 typedef enum walk_kind { KIND_GATHER, KIND_COPY, KIND_COMBINE } walk_kind;
 
-WT_INLINE bool run_stretch(walk *w, const stretch *s, walk_kind kind, wt_word dtype,
-                           size_t bytes) {
+WT_INLINE bool run_stretch(walk *w, const stretch *s, walk_kind kind, wt_word dtype, size_t bytes,
+                           wt_word mode) {
   wt_word steps = w->index->ndim > 0 ? w->index->size[w->dim] : 1;
   wt_word limit = w->target->ndim > 0 ? w->target->size[w->dim] : 1;
   wt_word index_dtype = w->index->dtype;
@@ -93,7 +93,7 @@ WT_INLINE bool run_stretch(walk *w, const stretch *s, walk_kind kind, wt_word dt
       } else if (kind == KIND_COPY) {
         wt_element_copy(target, element, bytes);
       } else {
-        wt_element_combine(target, element, dtype, w->mode);
+        wt_element_combine(target, element, dtype, mode);
       }
     }
   }
@@ -102,19 +102,21 @@ WT_INLINE bool run_stretch(walk *w, const stretch *s, walk_kind kind, wt_word dt
 
 static bool gather_stretch(walk *w, const stretch *s) {
   switch (wt_dtype_size(w->target->dtype)) {
-    case 1: return run_stretch(w, s, KIND_GATHER, 0, 1);
-    case 2: return run_stretch(w, s, KIND_GATHER, 0, 2);
-    case 4: return run_stretch(w, s, KIND_GATHER, 0, 4);
-    default: return run_stretch(w, s, KIND_GATHER, 0, 8);
+    case 1: return run_stretch(w, s, KIND_GATHER, 0, 1, 0);
+    case 2: return run_stretch(w, s, KIND_GATHER, 0, 2, 0);
+    case 4: return run_stretch(w, s, KIND_GATHER, 0, 4, 0);
+    default: return run_stretch(w, s, KIND_GATHER, 0, 8, 0);
   }
 }
 
 static bool scatter_stretch(walk *w, const stretch *s) {
   wt_word dtype = w->target->dtype;
   size_t bytes = wt_dtype_size(dtype);
-  if (w->mode == WT_SCATTER_set) return run_stretch(w, s, KIND_COPY, dtype, bytes);
-  if (dtype == WT_FLOAT32) return run_stretch(w, s, KIND_COMBINE, WT_FLOAT32, 4);
-  return run_stretch(w, s, KIND_COMBINE, dtype, bytes);
+  if (w->mode == WT_SCATTER_set) return run_stretch(w, s, KIND_COPY, dtype, bytes, 0);
+  if (dtype == WT_FLOAT32 && w->mode == WT_SCATTER_add) {
+    return run_stretch(w, s, KIND_COMBINE, WT_FLOAT32, 4, WT_SCATTER_add);
+  }
+  return run_stretch(w, s, KIND_COMBINE, dtype, bytes, w->mode);
 }
 
 WT_INLINE void run_range(walk *w, wt_word begin, wt_word end,

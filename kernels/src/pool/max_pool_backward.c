@@ -51,11 +51,7 @@ WT_INLINE void scatter_channels(scatter_job *job, wt_word n, wt_word c_begin, wt
           char *to =
               grad_input + (offset_in_plane(job, (wt_word)index) + c * gi->stride[1]) * bytes;
           const char *from = grad_out + (go_at + c * go->stride[1]) * bytes;
-          if (dtype == WT_FLOAT32) {
-            *(float *)to += *(const float *)from;
-          } else {
-            wt_element_combine(to, from, dtype, WT_SCATTER_add);
-          }
+          wt_element_combine(to, from, dtype, WT_SCATTER_add);
         }
       }
     }
