@@ -23,32 +23,51 @@ endif()
 
 set(LINK_OPTIONS
   --no-entry --import-memory --shared-memory --max-memory=4294967296 --gc-sections
-  --export-table --growable-table -z stack-size=262144 --stack-first
+  --export-table --growable-table --strip-all -z stack-size=262144 --stack-first
   # What a worker needs to become a thread, and a host to restore after a trap.
   --export=__stack_pointer --export=__wasm_init_tls --export=__tls_size --export=__tls_align
   --export=__heap_base)
 set(LINK_LIBRARIES "-L${SYSROOT_LIB}" -lc-mt -lcompiler_rt-mt)
 
-# add_engine(NAME [compiler options...]): the objects and the module of one variant.
+# add_engine(NAME [compiler options...]): the objects and the module of one variant, and its tests.
 function(add_engine NAME)
-  add_library(engine_${NAME} OBJECT ${ENGINE_SOURCES})
-  target_include_directories(engine_${NAME} PUBLIC ${ENGINE_INCLUDES})
-  target_compile_definitions(engine_${NAME} PUBLIC ${ENGINE_DEFINITIONS})
-  target_compile_options(engine_${NAME} PUBLIC -pthread ${ARGN} PRIVATE ${ENGINE_OPTIONS})
-  add_wasm_module(engine_${NAME} "${CMAKE_BINARY_DIR}/engine/${NAME}.wasm" --strip-all)
+  add_engine_objects(objects_${NAME} ${ARGN})
+  set(MODULE "${CMAKE_BINARY_DIR}/engine/${NAME}.wasm")
+  set(OBJECTS "$<TARGET_OBJECTS:objects_${NAME}>")
+  add_custom_command(
+    OUTPUT "${MODULE}"
+    COMMAND "${WASM_LD}" -o "${MODULE}" ${OBJECTS} ${LINK_OPTIONS} ${LINK_LIBRARIES}
+    DEPENDS ${OBJECTS} COMMAND_EXPAND_LISTS VERBATIM COMMENT "Linking engine/${NAME}.wasm")
+  add_custom_target(engine_${NAME} ALL DEPENDS "${MODULE}")
+  if(WASM_TORCH_BUILD_TESTS)
+    add_kernel_tests(${NAME} ${ARGN})
+  endif()
 endfunction()
 
-# Links the objects of a target to a module, and lets binaryen shrink it where that is at hand.
-function(add_wasm_module OBJECTS MODULE)
-  get_filename_component(FOLDER "${MODULE}" DIRECTORY)
-  file(MAKE_DIRECTORY "${FOLDER}")
-  set(LINK "${WASM_LD}" -o "${MODULE}" "$<TARGET_OBJECTS:${OBJECTS}>" ${LINK_OPTIONS} ${ARGN}
-           ${LINK_LIBRARIES})
-  add_custom_command(OUTPUT "${MODULE}" COMMAND ${LINK} DEPENDS $<TARGET_OBJECTS:${OBJECTS}>
-                     COMMAND_EXPAND_LISTS VERBATIM COMMENT "Linking ${MODULE}")
-  get_filename_component(NAME "${MODULE}" NAME_WE)
-  add_custom_target(${OBJECTS}_module ALL DEPENDS "${MODULE}")
+function(add_engine_objects TARGET)
+  add_library(${TARGET} OBJECT ${ENGINE_SOURCES})
+  target_include_directories(${TARGET} PUBLIC ${ENGINE_INCLUDES})
+  target_compile_definitions(${TARGET} PRIVATE ${ENGINE_DEFINITIONS})
+  target_compile_options(${TARGET} PRIVATE -pthread ${ENGINE_OPTIONS} ${ARGN})
 endfunction()
+
+# A program for Node with Emscripten's own runtime, whose threads are then pthreads: WT_HOSTED, with
+# which nothing is exported either (Emscripten's script cannot name "gemm@1").
+function(add_kernel_tests NAME)
+  add_engine_objects(hosted_${NAME} ${ARGN} -DWT_HOSTED=1)
+  add_executable(kernel_tests_${NAME} ${TEST_SOURCES} $<TARGET_OBJECTS:hosted_${NAME}>)
+  target_include_directories(kernel_tests_${NAME} PRIVATE
+    ${ENGINE_INCLUDES} "${PROJECT_SOURCE_DIR}/kernels/tests")
+  target_compile_options(kernel_tests_${NAME} PRIVATE
+    -pthread -Wall -Wextra ${ARGN} -DWT_HOSTED=1)
+  target_link_options(kernel_tests_${NAME} PRIVATE
+    -pthread -sPTHREAD_POOL_SIZE=8 -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=64MB -sEXIT_RUNTIME
+    -sENVIRONMENT=node,worker -sSTACK_SIZE=1MB -Wno-pthreads-mem-growth)
+  # Node reads .js as the module type of the nearest package.json; .cjs says it itself.
+  set_target_properties(kernel_tests_${NAME} PROPERTIES SUFFIX ".cjs")
+endfunction()
+
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/engine")
 
 add_engine(scalar -DWT_USE_REFERENCE=1)
 if(USE_SIMD)

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pyodide_build  # noqa: E402
 from pyodide_headers import headers  # noqa: E402
 from registry import ROOT, TOOLCHAIN  # noqa: E402
-from wasm_build import EMSCRIPTEN, describe, environment  # noqa: E402
+from wasm_build import EMSCRIPTEN, ENGINE, build_engines, describe, environment  # noqa: E402
 
 DIST = ROOT / "dist"
 PYTHON_TAG = "cp312"
@@ -51,6 +51,7 @@ def build_directly(folder: Path) -> Path:
         "CMAKE_TOOLCHAIN_FILE": f"{cmake_root}/cmake/Modules/Platform/Emscripten.cmake",
         "CMAKE_CROSSCOMPILING_EMULATOR": TOOLCHAIN / "node" / "bin" / "node",
         "WASM_TORCH_PYTHON_INCLUDE": headers(),
+        "WASM_TORCH_ENGINE_DIR": ENGINE,
     }
     variables = {
         **environment(),
@@ -97,6 +98,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     build_host_script()
+    build_engines()
     scratch = ROOT / "build" / "wheel-out"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

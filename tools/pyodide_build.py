@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from pyodide_headers import SYSCONFIG, headers  # noqa: E402
 from registry import ROOT, TOOLCHAIN, pyodide, sha256  # noqa: E402
-from wasm_build import environment  # noqa: E402
+from wasm_build import ENGINE, environment  # noqa: E402
 
 REQUIREMENTS = ROOT / "tools" / "pyodide-build-requirements.txt"
 #: Python -> (Pyodide, ABI): pyodide-build runs on the Python version that it builds for.
@@ -113,7 +113,9 @@ def build(python: Path, output: Path) -> Path:
         **environment(),
         "PYODIDE_XBUILDENV_PATH": str(cross_build_environment(version_of(python))),
         "SKIP_EMSCRIPTEN_VERSION_CHECK": "1",
-        "CMAKE_ARGS": f"-DWASM_TORCH_PYTHON_INCLUDE={headers()}",
+        "CMAKE_ARGS": (
+            f"-DWASM_TORCH_PYTHON_INCLUDE={headers()} -DWASM_TORCH_ENGINE_DIR={ENGINE}"
+        ),
     }
     variables["PATH"] = f"{tools / 'bin'}{os.pathsep}{variables['PATH']}"
     command = [str(tools / "bin" / "pyodide"), "build", str(ROOT), "--outdir", str(output)]

@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
 
 
 def build(*definitions: str, folder: Path = BUILD, target: str = "all") -> None:
-    """Runs CMake on the tree under emcmake and builds ``target``. Exits where either fails."""
+    """Runs CMake on the tree under emcmake and builds ``target``; exits where either fails."""
     folder.mkdir(parents=True, exist_ok=True)
     configure = ["emcmake", "cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja"]
     configure += ["-DCMAKE_BUILD_TYPE=Release", *(f"-D{text}" for text in definitions)]
@@ -58,14 +58,19 @@ def describe(data: bytes) -> str:
     return text if brotlied is None else f"{text}  {brotlied:>9,} brotli"
 
 
+def build_engines(*definitions: str) -> list[Path]:
+    """The engines in ``build/engine``."""
+    build(*definitions)
+    ENGINE.mkdir(parents=True, exist_ok=True)
+    modules = sorted((BUILD / "engine").glob("*.wasm"))
+    return [Path(shutil.copyfile(module, ENGINE / module.name)) for module in modules]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tests", action="store_true", help="also build the kernels' tests")
     arguments = parser.parse_args()
-    build(f"WASM_TORCH_BUILD_TESTS={'ON' if arguments.tests else 'OFF'}")
-    ENGINE.mkdir(parents=True, exist_ok=True)
-    for module in sorted((BUILD / "engine").glob("*.wasm")):
-        shutil.copyfile(module, ENGINE / module.name)
+    for module in build_engines(*(["WASM_TORCH_BUILD_TESTS=ON"] if arguments.tests else [])):
         print(f"{module.name:14}{describe(module.read_bytes())}")
 
 
