@@ -111,7 +111,7 @@ static int check(const order_job *job) {
   }
   if (indices->dtype != WT_INT64) return wt_fail(WT_UNSUPPORTED_DTYPE, indices->dtype, 0, 0);
   if (job->k < 0 || job->k > job->length) return wt_fail(WT_BAD_ARGUMENT, 3, job->k, 0);
-  if (job->length > UINT32_MAX / 2) return wt_fail(WT_BAD_ARGUMENT, 2, job->length, 0);
+  if ((int64_t)job->length > UINT32_MAX / 2) return wt_fail(WT_BAD_ARGUMENT, 2, job->length, 0);
   if (values->ndim != self->ndim || indices->ndim != self->ndim) {
     return wt_fail(WT_BAD_ARGUMENT, 0, values->ndim, 0);
   }

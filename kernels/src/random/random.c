@@ -16,7 +16,7 @@ typedef struct cursor {
   wt_word ndim;
   wt_word size[WT_MAX_DIMS], position[WT_MAX_DIMS];
   wt_word step[3][WT_MAX_DIMS]; /* bytes, of out, a and b */
-  char *at[3];
+  wt_word at[3]; /* addresses; 0 where absent */
 } cursor;
 
 static wt_word magnitude(wt_word stride) { return stride < 0 ? -stride : stride; }
@@ -40,7 +40,7 @@ static cursor start_cursor(const wt_random_args *args) {
   for (int t = 0; t < 3; t++) {
     if (!wt_is_present(tensors[t])) continue;
     wt_word bytes = (wt_word)wt_dtype_size(tensors[t]->dtype);
-    c.at[t] = (char *)tensors[t]->data;
+    c.at[t] = tensors[t]->data;
     for (wt_word d = 0; d < c.ndim; d++) c.step[t][d] = tensors[t]->stride[order[d]] * bytes;
   }
   for (wt_word d = 0; d < c.ndim; d++) c.size[d] = args->out.size[order[d]];
@@ -144,8 +144,8 @@ static double at_least_tiny(double value, wt_word dtype) {
 
 /* One sample of a distribution that yields real numbers; the cursor stands at its parameters. */
 static double draw_real(wt_generator *generator, const wt_random_args *args, const cursor *c) {
-  double a = c->at[1] ? wt_element_load(c->at[1], args->a.dtype) : args->p0;
-  double b = c->at[2] ? wt_element_load(c->at[2], args->b.dtype) : args->p1;
+  double a = c->at[1] ? wt_element_load((const void *)c->at[1], args->a.dtype) : args->p0;
+  double b = c->at[2] ? wt_element_load((const void *)c->at[2], args->b.dtype) : args->p1;
   switch (args->op) {
     case WT_RANDOM_uniform: return draw_uniform(generator, args);
     case WT_RANDOM_normal: return fma(wt_random_normal(generator), args->p1, args->p0);
@@ -179,7 +179,7 @@ static void fill_bernoulli(wt_generator *generator, const wt_random_args *args) 
       continue;
     }
     for (wt_word j = 0; j < count; j++) {
-      wt_element_store_integer(c.at[0], out->dtype, words[j] < threshold);
+      wt_element_store_integer((void *)c.at[0], out->dtype, words[j] < threshold);
       advance_cursor(&c);
     }
   }
@@ -205,7 +205,7 @@ static void fill_normal(wt_generator *generator, const wt_random_args *args, dou
   }
   cursor c = start_cursor(args);
   for (wt_word i = 0; i < out->numel; i++) {
-    wt_element_store(c.at[0], out->dtype, fma(wt_random_normal(generator), std, mean));
+    wt_element_store((void *)c.at[0], out->dtype, fma(wt_random_normal(generator), std, mean));
     advance_cursor(&c);
   }
 }
@@ -216,10 +216,11 @@ static void fill_normal_tensor(wt_generator *generator, const wt_random_args *ar
   fill_normal(generator, args, 0, 1);
   cursor c = start_cursor(args);
   for (wt_word i = 0; i < out->numel; i++) {
-    double mean = c.at[1] ? wt_element_load(c.at[1], args->a.dtype) : args->p0;
-    double std = c.at[2] ? wt_element_load(c.at[2], args->b.dtype) : args->p1;
-    wt_element_store(c.at[0], out->dtype, wt_element_load(c.at[0], out->dtype) * std);
-    wt_element_store(c.at[0], out->dtype, wt_element_load(c.at[0], out->dtype) + mean);
+    double mean = c.at[1] ? wt_element_load((const void *)c.at[1], args->a.dtype) : args->p0;
+    double std = c.at[2] ? wt_element_load((const void *)c.at[2], args->b.dtype) : args->p1;
+    void *to = (void *)c.at[0];
+    wt_element_store(to, out->dtype, wt_element_load(to, out->dtype) * std);
+    wt_element_store(to, out->dtype, wt_element_load(to, out->dtype) + mean);
     advance_cursor(&c);
   }
 }
@@ -231,7 +232,7 @@ static void fill_integers(wt_generator *generator, const wt_random_args *args) {
     int64_t value = args->op == WT_RANDOM_random_full
                         ? draw_full(generator, out->dtype)
                         : draw_integer(generator, args->low.i, (uint64_t)args->range.i);
-    wt_element_store_integer(c.at[0], out->dtype, value);
+    wt_element_store_integer((void *)c.at[0], out->dtype, value);
     advance_cursor(&c);
   }
 }
@@ -245,7 +246,7 @@ static void fill_real(wt_generator *generator, const wt_random_args *args) {
   }
   cursor c = start_cursor(args);
   for (wt_word i = 0; i < out->numel; i++) {
-    wt_element_store(c.at[0], out->dtype, draw_real(generator, args, &c));
+    wt_element_store((void *)c.at[0], out->dtype, draw_real(generator, args, &c));
     advance_cursor(&c);
   }
 }
