@@ -5,7 +5,6 @@ The modules land in ``build/engine``; their sizes are printed.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import os
 import shutil
@@ -58,19 +57,16 @@ def describe(data: bytes) -> str:
     return text if brotlied is None else f"{text}  {brotlied:>9,} brotli"
 
 
-def build_engines(*definitions: str) -> list[Path]:
+def build_engines() -> list[Path]:
     """The engines in ``build/engine``."""
-    build(*definitions)
+    build()
     ENGINE.mkdir(parents=True, exist_ok=True)
     modules = sorted((BUILD / "engine").glob("*.wasm"))
     return [Path(shutil.copyfile(module, ENGINE / module.name)) for module in modules]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tests", action="store_true", help="also build the kernels' tests")
-    arguments = parser.parse_args()
-    for module in build_engines(*(["WASM_TORCH_BUILD_TESTS=ON"] if arguments.tests else [])):
+    for module in build_engines():
         print(f"{module.name:14}{describe(module.read_bytes())}")
 
 

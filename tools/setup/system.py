@@ -22,6 +22,7 @@ PACKAGES = {
     "clang-19": "/usr/lib/llvm-19/bin/clang",
     "lld-19": "/usr/lib/llvm-19/bin/wasm-ld",
     "llvm-19": "/usr/lib/llvm-19/bin/llvm-ar",
+    "libclang-rt-19-dev": "/usr/lib/llvm-19/lib/clang/19/lib/linux",
     "chromium": "/usr/bin/chromium",
     "firefox-esr": "/usr/bin/firefox-esr",
     # Pages are tested and photographed with these.
