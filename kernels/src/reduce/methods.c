@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "reduce/f32_runs.h"
+#include "reduce/f64_runs.h"
 
 /* Elements converted at a time where self cannot be worked on in place. */
 #define CHUNK 512
@@ -209,43 +210,21 @@ static wt_reduce_state floats_run(const wt_reduce_plan *plan, const float *x, wt
   return state;
 }
 
-/* Eight partial sums, so that additions do not wait for one another. */
-#define DEFINE_DOUBLE_SUM(name, term)                                              \
-  static double name(const double *x, wt_word count, double center) {              \
-    double sums[8] = {0};                                                          \
-    wt_word i = 0;                                                                 \
-    for (; i + 8 <= count; i += 8)                                                 \
-      for (int k = 0; k < 8; k++) {                                                \
-        const double v = x[i + k] - center;                                        \
-        sums[k] += term;                                                           \
-      }                                                                            \
-    for (; i < count; i++) {                                                       \
-      const double v = x[i] - center;                                              \
-      sums[i % 8] += term;                                                         \
-    }                                                                              \
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +                           \
-           ((sums[4] + sums[5]) + (sums[6] + sums[7]));                            \
-  }
-DEFINE_DOUBLE_SUM(double_sum, v)
-DEFINE_DOUBLE_SUM(double_sum_abs, fabs(v))
-DEFINE_DOUBLE_SUM(double_sum_squares, v *v)
-
 static wt_reduce_state doubles_run(const wt_reduce_plan *plan, const double *x, wt_word count) {
   wt_reduce_state state = {0, 0, 0, 0};
   switch (plan->method) {
-    case WT_METHOD_SUM: state.value = double_sum(x, count, 0); break;
-    case WT_METHOD_SUM_ABS: state.value = double_sum_abs(x, count, 0); break;
-    case WT_METHOD_SUM_SQUARES: state.value = double_sum_squares(x, count, 0); break;
+    case WT_METHOD_SUM: state.value = wt_f64_sum(x, count); break;
+    case WT_METHOD_SUM_ABS: state.value = wt_f64_sum_abs(x, count); break;
+    case WT_METHOD_SUM_SQUARES: state.value = wt_f64_sum_squares(x, count); break;
     case WT_METHOD_MOMENTS: {
-      const double center = double_sum(x, count, 0) / (double)count;
-      return moments_of(center, double_sum(x, count, center), double_sum_squares(x, count, center),
-                        count);
+      const double center = wt_f64_sum(x, count) / (double)count;
+      double sum, squares;
+      wt_f64_deviations(x, count, center, &sum, &squares);
+      return moments_of(center, sum, squares, count);
     }
     case WT_METHOD_LOG_SUM_EXP:
-      state.value = -INFINITY;
-      for (wt_word i = 0; i < count; i++) state.value = wt_max_or_nan(state.value, x[i]);
-      for (wt_word i = 0; isfinite(state.value) && i < count; i++)
-        state.second += exp(x[i] - state.value);
+      state.value = wt_f64_max(x, count);
+      if (isfinite(state.value)) state.second = wt_f64_exp_sum(NULL, x, count, state.value);
       break;
     default: state.value = simple_run_double(plan, x, count);
   }

@@ -50,6 +50,10 @@ void wt_reduce_merge(const wt_reduce_plan *plan, wt_reduce_state *state,
 void wt_reduce_finish(const wt_reduce_plan *plan, const wt_reduce_state *state, int64_t count,
                       void *out);
 
+/* The moments of self over each dimension in which `shape` has size 1, into states[shape's strides];
+ * the data of shape is not looked at. Threaded; returns a status. */
+int wt_reduce_moments(wt_reduce_state *states, const wt_tensor *shape, const wt_tensor *self);
+
 /* NaN where either is. */
 static inline double wt_max_or_nan(double a, double b) { return a > b || a != a ? a : b; }
 static inline double wt_min_or_nan(double a, double b) { return a < b || a != a ? a : b; }

@@ -21,17 +21,22 @@ typedef struct job {
   int64_t block_size;   /* elements in a part */
   wt_word tiles;        /* column groups of the innermost kept dimension */
   wt_reduce_state *partial; /* (blocks, outputs) where blocks > 1 */
+  wt_reduce_state *states;  /* where the final states go instead of results into out, or NULL */
 } job;
 
-static void *out_address(const job *job, int64_t output) {
-  return wt_element(job->out, wt_offset_of(output, job->shape.kept_dims, job->shape.kept_size,
-                                           job->shape.kept_out_stride));
+static void finish(const job *job, int64_t output, const wt_reduce_state *state) {
+  const wt_word offset = wt_offset_of(output, job->shape.kept_dims, job->shape.kept_size,
+                                      job->shape.kept_out_stride);
+  if (job->states)
+    job->states[offset] = *state;
+  else
+    wt_reduce_finish(&job->plan, state, job->shape.count, wt_element(job->out, offset));
 }
 
 static void finish_or_keep(const job *job, int64_t output, wt_word block,
                            const wt_reduce_state *state) {
   if (job->blocks == 1)
-    wt_reduce_finish(&job->plan, state, job->shape.count, out_address(job, output));
+    finish(job, output, state);
   else
     job->partial[block * (wt_word)job->shape.outputs + (wt_word)output] = *state;
 }
@@ -132,7 +137,7 @@ static void merge_blocks(void *context, wt_word begin, wt_word end, int thread) 
     for (wt_word block = 1; block < job->blocks; block++)
       wt_reduce_merge(&job->plan, &state,
                       &job->partial[block * (wt_word)job->shape.outputs + output]);
-    wt_reduce_finish(&job->plan, &state, job->shape.count, out_address(job, output));
+    finish(job, output, &state);
   }
 }
 
@@ -150,33 +155,47 @@ static void split(job *job, int64_t groups, int64_t width) {
   job->block_size = is_split ? block_size : count;
 }
 
+static int run(job *job) {
+  if (job->shape.outputs == 0) return WT_OK;
+  const bool columns = lies_in_columns(&job->shape);
+  const wt_word row_width = job->shape.kept_size[job->shape.kept_dims - 1];
+  int64_t groups = job->shape.outputs, width = 1;
+  job->tiles = 1;
+  if (columns) {
+    job->tiles = (row_width + WT_COLUMN_TILE - 1) / WT_COLUMN_TILE;
+    groups = job->shape.outputs / row_width * job->tiles;
+    width = wt_min_word(row_width, WT_COLUMN_TILE);
+  }
+  split(job, groups, width);
+  if (job->blocks > 1) {
+    job->partial = wt_alloc((size_t)job->blocks * (size_t)job->shape.outputs * sizeof *job->partial);
+    if (!job->partial) return WT_OUT_OF_MEMORY;
+  }
+  wt_parallel_for((wt_word)(groups * job->blocks), wt_grain(job->block_size * width),
+                  columns ? reduce_columns : reduce_rows, job);
+  if (job->blocks > 1) {
+    wt_parallel_for((wt_word)job->shape.outputs, wt_grain(job->blocks), merge_blocks, job);
+    wt_free(job->partial);
+  }
+  return WT_OK;
+}
+
+int wt_reduce_moments(wt_reduce_state *states, const wt_tensor *shape, const wt_tensor *self) {
+  job job = {.out = shape, .self = self, .states = states};
+  wt_reduce_args args = {.out = *shape, .self = *self, .op = WT_REDUCE_var};
+  args.out.dtype = WT_FLOAT64;
+  const int status = wt_reduce_plan_of(&job.plan, &args);
+  if (status != WT_OK) return status;
+  if (!wt_reduction_of(&job.shape, shape, self)) return wt_fail(WT_BAD_ARGUMENT, 1, shape->ndim, 0);
+  return run(&job);
+}
+
 WT_KERNEL(reduce, 1) {
   const wt_reduce_args *args = arguments;
-  job job = {.out = &args->out, .self = &args->self, .tiles = 1};
-  int status = wt_reduce_plan_of(&job.plan, args);
+  job job = {.out = &args->out, .self = &args->self};
+  const int status = wt_reduce_plan_of(&job.plan, args);
   if (status != WT_OK) return status;
   if (!wt_reduction_of(&job.shape, &args->out, &args->self))
     return wt_fail(WT_BAD_ARGUMENT, 1, args->out.ndim, 0);
-  if (job.shape.outputs == 0) return WT_OK;
-
-  const bool columns = lies_in_columns(&job.shape);
-  const wt_word row_width = job.shape.kept_size[job.shape.kept_dims - 1];
-  int64_t groups = job.shape.outputs, width = 1;
-  if (columns) {
-    job.tiles = (row_width + WT_COLUMN_TILE - 1) / WT_COLUMN_TILE;
-    groups = job.shape.outputs / row_width * job.tiles;
-    width = wt_min_word(row_width, WT_COLUMN_TILE);
-  }
-  split(&job, groups, width);
-  if (job.blocks > 1) {
-    job.partial = wt_alloc((size_t)job.blocks * (size_t)job.shape.outputs * sizeof *job.partial);
-    if (!job.partial) return WT_OUT_OF_MEMORY;
-  }
-  wt_parallel_for((wt_word)(groups * job.blocks), wt_grain(job.block_size * width),
-                  columns ? reduce_columns : reduce_rows, &job);
-  if (job.blocks > 1) {
-    wt_parallel_for((wt_word)job.shape.outputs, wt_grain(job.blocks), merge_blocks, &job);
-    wt_free(job.partial);
-  }
-  return WT_OK;
+  return run(&job);
 }
