@@ -1,10 +1,70 @@
+# `make help` lists the targets. Everything is installed into .toolchain, .venv and node_modules (and
+# Debian packages into the system), everything built goes to build/, wheels go to dist/.
+SHELL := /bin/sh
 PYTHON := .venv/bin/python
+# The pinned Node.js and Emscripten come first.
+export PATH := $(CURDIR)/.toolchain/node/bin:$(CURDIR)/.toolchain/emscripten/bin:$(PATH)
 # Two builds in one folder at once would spoil each other; the second waits.
 LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
-.PHONY: native
-native:  ## build the native engine and the extension into src/wasm_torch
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format wheel lite site bench-eager bench-train budgets host native \
+	engine data requirements clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## install everything that the other targets need, once
+	@tools/setup/bootstrap.sh
+
+demo: site  ## serve the demo page and the notebooks, with and without isolation
+	$(PYTHON) site/serve.py
+
+test: setup native wheel site  ## run every test
+	$(PYTHON) tools/run_tests.py
+
+lint: setup  ## check style and types of Python, C and TypeScript
+	$(PYTHON) tools/lint.py
+
+format: setup  ## rewrite Python and C files in the project's format
+	$(PYTHON) tools/lint.py --fix
+
+wheel: setup  ## build Pyodide's wheel into dist/
+	@mkdir -p build
+	@$(LOCKED) $(PYTHON) tools/build_wheel.py
+
+lite: wheel  ## build the JupyterLite site with the wheel into build/site/lite
+	$(PYTHON) tools/build_lite.py
+
+site: wheel data lite  ## assemble the demo page into build/site
+
+data: setup  ## fetch MNIST into build/data
+	@$(PYTHON) tools/fetch_data.py
+
+bench-eager: wheel  ## time small eager operations in Pyodide; writes build/bench/eager.json
+	$(PYTHON) benchmarks/eager.py
+
+bench-train: native site  ## time a training epoch against torch; writes build/bench/train.json
+	$(PYTHON) benchmarks/train.py
+
+budgets: wheel  ## print the sizes of what is shipped, and lines of code by folder
+	$(PYTHON) tools/budgets.py
+
+host: setup  ## bundle the host script of the Python package
+	cd src/runtime && npm run --silent build
+
+native: setup  ## build the native engine and the extension into src/wasm_torch
 	@mkdir -p build
 	@$(LOCKED) sh -c 'cmake -S . -B build/native -G Ninja \
 	    -DPython_EXECUTABLE=$(CURDIR)/$(PYTHON) >build/native.log || { cat build/native.log; exit 1; }; \
 	  cmake --build build/native'
+
+engine: setup  ## build the wasm engines into build/engine
+	@mkdir -p build
+	@$(LOCKED) $(PYTHON) tools/wasm_build.py
+
+requirements: setup  ## pin requirements-dev.txt anew from requirements-dev.in
+	$(PYTHON) tools/pin_requirements.py
+
+clean:  ## remove what was built; what was installed stays
+	rm -rf build dist src/wasm_torch/_C.abi3.so src/wasm_torch/_host/engine

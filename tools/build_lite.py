@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from registry import ROOT, TOOLCHAIN, pyodide, sha256, wheels  # noqa: E402
+from registry import ROOT, TOOLCHAIN, pyodide, sha256, wheels
 
 TOOLS = ROOT / "tools"
 #: The Pyodide version that jupyterlite-pyodide-kernel 0.8.6 is made for.

@@ -8,7 +8,6 @@ CMakeLists.txt, as it does on the desktop; here CMake runs with Emscripten's too
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -17,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import pyodide_build  # noqa: E402
-from pyodide_headers import headers  # noqa: E402
-from registry import ROOT, TOOLCHAIN  # noqa: E402
-from wasm_build import EMSCRIPTEN, ENGINE, build_engines, describe, environment  # noqa: E402
+import pyodide_build
+from pyodide_headers import headers
+from registry import ROOT, TOOLCHAIN
+from wasm_build import EMSCRIPTEN, ENGINE, build_engines, describe, environment
 
 DIST = ROOT / "dist"
 PYTHON_TAG = "cp312"

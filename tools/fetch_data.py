@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from registry import ROOT, TOOLCHAIN, npm_package  # noqa: E402
+from registry import ROOT, TOOLCHAIN, npm_package
 
 DATA = ROOT / "build" / "data"
 

@@ -1,8 +1,8 @@
 """Builds the Pyodide wheel inside pyodide-build, where a Python that a Pyodide has is installed.
 
-pyodide-build would fetch its cross-build environment from the network. All that this project needs of
-it is in Pyodide's npm package and in this machine's Python, so one is made by hand: settings, the
-headers with Emscripten's pyconfig.h, and the sysconfig data of Pyodide's Python.
+pyodide-build would fetch its cross-build environment from the network. All that this project needs
+of it is in Pyodide's npm package and in this machine's Python, so one is made by hand: settings,
+the headers with Emscripten's pyconfig.h, and the sysconfig data of Pyodide's Python.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pyodide_headers import SYSCONFIG, headers  # noqa: E402
-from registry import ROOT, TOOLCHAIN, pyodide, sha256  # noqa: E402
-from wasm_build import ENGINE, environment  # noqa: E402
+from pyodide_headers import SYSCONFIG, headers
+from registry import ROOT, TOOLCHAIN, pyodide, sha256
+from wasm_build import ENGINE, environment
 
 REQUIREMENTS = ROOT / "tools" / "pyodide-build-requirements.txt"
 #: Python -> (Pyodide, ABI): pyodide-build runs on the Python version that it builds for.
-PYODIDES = {"3.14": ("314.0.7", "2026_0"), "3.13": ("0.29.5", "2025_0"), "3.12": ("0.27.7", "2024_0")}
+PYODIDES = {
+    "3.14": ("314.0.7", "2026_0"),
+    "3.13": ("0.29.5", "2025_0"),
+    "3.12": ("0.27.7", "2024_0"),
+}
 
 
 def find_python() -> Path | None:
@@ -116,15 +120,18 @@ def build(python: Path, output: Path) -> Path:
         # Its own default is -Oz; the extension's calls are timed in hundreds of nanoseconds.
         "SIDE_MODULE_CFLAGS": f"-O2 -g0 -fPIC -I{headers()}",
         "SIDE_MODULE_LDFLAGS": "-O2 -sWASM_BIGINT -sSIDE_MODULE=1",
-        "CMAKE_ARGS": (
-            f"-DWASM_TORCH_PYTHON_INCLUDE={headers()} -DWASM_TORCH_ENGINE_DIR={ENGINE}"
-        ),
+        "CMAKE_ARGS": (f"-DWASM_TORCH_PYTHON_INCLUDE={headers()} -DWASM_TORCH_ENGINE_DIR={ENGINE}"),
     }
     variables["PATH"] = f"{tools / 'bin'}{os.pathsep}{variables['PATH']}"
     command = [str(tools / "bin" / "pyodide"), "build", str(ROOT), "--outdir", str(output)]
     command += ["--no-isolation", f"-Cbuild-dir={ROOT / 'build' / 'pyodide-build'}"]
     result = subprocess.run(
-        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     shutil.rmtree(ROOT / ".pyodide_build", ignore_errors=True)
     wheels = list(output.glob("*.whl"))

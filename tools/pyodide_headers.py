@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from registry import TOOLCHAIN, pyodide  # noqa: E402
+from registry import TOOLCHAIN, pyodide
 
 #: The oldest Pyodide whose settings are taken; later ones agree in all that the limited API reads.
 PYODIDE_VERSION = "0.27.7"

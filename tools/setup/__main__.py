@@ -13,12 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import emscripten  # noqa: E402
-import node  # noqa: E402
-import python  # noqa: E402
-import system  # noqa: E402
-from registry import DownloadError  # noqa: E402
-from report import SetupError, say  # noqa: E402
+import emscripten
+import node
+import python
+import system
+from report import SetupError, say
+
+from registry import DownloadError
 
 #: In order: later steps use what earlier ones install.
 STEPS = {

@@ -1,8 +1,8 @@
 """Emscripten in ``.toolchain/emscripten``: a suitable one on PATH, else Debian 13's packages.
 
 Debian 12's own is too old, and Debian 13's packages need a newer C library than Debian 12 has. So
-they are fetched with a private apt configuration and unpacked into a folder, with the C library that
-binaryen's programs want, and never installed. clang, lld and the LLVM tools are the system's.
+they are fetched with a private apt configuration and unpacked into a folder, with the C library
+that binaryen's programs want, and never installed. clang, lld and LLVM's tools are the system's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from report import SetupError, run, say
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from registry import TOOLCHAIN, sha256  # noqa: E402
+from registry import TOOLCHAIN, sha256
 
 PREFIX = TOOLCHAIN / "emscripten"
 MINIMUM = (3, 1, 58)
@@ -30,18 +30,26 @@ RELEASE = "trixie"
 PACKAGES = {
     "emscripten=3.1.69+dfsg-3": "d2ac788b952c56ab6736b4db2ac0825aa63cfb4c08b8abaefe19e324779d1b2d",
     "node-acorn": "5c6814cf6536892b3a93cc72a0a3792beb0d3f6be3d69f499ca7d764583479a9",
-    "binaryen=120-4": {
-        "amd64": "47be56009e56170f4338a0154fbff2028bd607bc3c8b6a5414658a985bef6470"
-    },
+    "binaryen=120-4": {"amd64": "47be56009e56170f4338a0154fbff2028bd607bc3c8b6a5414658a985bef6470"},
     "libc6": {},
     "libgcc-s1": {},
     "libstdc++6": {},
 }
 #: Parts of the packages that no build here uses: half of their size.
 UNUSED = ("*/doc/*", "*/test/*", "*/lto/*", "*/lto-pic/*", "*asan*.a", "*-ww*.a")
-TOOLS = (
-    "emcc em++ em-config emar emranlib emnm emstrip embuilder emcmake emmake emconfigure".split()
-)
+TOOLS = [
+    "emcc",
+    "em++",
+    "em-config",
+    "emar",
+    "emranlib",
+    "emnm",
+    "emstrip",
+    "embuilder",
+    "emcmake",
+    "emmake",
+    "emconfigure",
+]
 
 
 def version_of(emcc: str) -> tuple[int, ...]:
@@ -98,8 +106,13 @@ def install_debian() -> None:
 def debian_mirror() -> str:
     """The archive that this machine's own apt uses."""
     listing = run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(CODENAME)|$(REPO_URI)",
-         "Created-By: Packages"],
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(ORIGIN)|$(CODENAME)|$(REPO_URI)",
+            "Created-By: Packages",
+        ],
         "reading apt's sources",
     )
     for line in listing.splitlines():

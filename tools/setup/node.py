@@ -10,7 +10,7 @@ from report import SetupError, run, say
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from registry import ROOT, TOOLCHAIN, npm_package, pyodide, sha256  # noqa: E402
+from registry import ROOT, TOOLCHAIN, npm_package, pyodide, sha256
 
 #: The first long-term release whose engine has relaxed SIMD without a flag.
 NODE_VERSION = "24.21.0"

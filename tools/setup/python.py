@@ -11,7 +11,7 @@ from report import run, say
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from registry import ROOT, sha256  # noqa: E402
+from registry import ROOT, sha256
 
 ENVIRONMENT = ROOT / ".venv"
 REQUIREMENTS = (ROOT / "requirements-dev.txt", ROOT / "requirements-torch.txt")

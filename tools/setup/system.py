@@ -41,7 +41,7 @@ def missing_packages() -> list[str]:
     if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
         missing.append("python3-dev")
     try:
-        import ensurepip  # noqa: F401, PLC0415  (Debian splits it off, with venv)
+        import ensurepip  # noqa: F401  (Debian splits it off, with venv)
     except ImportError:
         missing.append("python3-venv")
     return missing
@@ -61,9 +61,11 @@ def install() -> None:
         )
     apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq"]
     if os.geteuid() != 0:
-        sudo = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False) if (
-            shutil.which("sudo")
-        ) else None
+        sudo = (
+            subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+            if (shutil.which("sudo"))
+            else None
+        )
         if sudo is None or sudo.returncode:
             raise SetupError(
                 f"System packages are missing and need root:\n  sudo apt-get install {names}"
