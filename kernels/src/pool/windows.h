@@ -7,6 +7,10 @@
 
 #include "core/core.h"
 
+#ifndef WT_USE_REFERENCE
+#define WT_USE_REFERENCE 0
+#endif
+
 typedef struct wt_window {
   wt_word start;  /* first input position; start >= end: the window is empty */
   wt_word end;    /* one past the last, inside the input */
@@ -52,13 +56,7 @@ static inline double wt_divisor_of(const wt_divisor *divisor, wt_window d, wt_wi
 /* Whether input and out are both (N, C, D, H, W) and agree in N and C. */
 bool wt_pool_shapes_match(const wt_tensor *input, const wt_tensor *out);
 
-/* Shared bodies: averages over any windows, and their gradients. */
-int wt_average(const wt_tensor *out, const wt_tensor *input, const wt_windows *windows,
-               const wt_divisor *divisor);
-int wt_average_backward(const wt_tensor *grad_input, const wt_tensor *grad_out,
-                        const wt_windows *windows, const wt_divisor *divisor);
-/* Maxima over any windows; indices may be absent. */
-int wt_maximum(const wt_tensor *out, const wt_tensor *indices, const wt_tensor *input,
-               const wt_windows *windows);
+/* Items worth handing to a thread at once, given the outputs of one item. */
+static inline wt_word wt_pool_grain(wt_word outputs) { return 4096 / (outputs + 1) + 1; }
 
 #endif
