@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-train budgets host native \
-	engine data requirements clean
+	engine data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,9 +62,6 @@ native: setup  ## build the native engine and the extension into src/wasm_torch
 engine: setup  ## build the wasm engines into build/engine
 	@mkdir -p build
 	@$(LOCKED) $(PYTHON) tools/wasm_build.py
-
-requirements: setup  ## pin requirements-dev.txt anew from requirements-dev.in
-	$(PYTHON) tools/pin_requirements.py
 
 clean:  ## remove what was built; what was installed stays
 	rm -rf build dist src/wasm_torch/_C.abi3.so src/wasm_torch/_host/engine

@@ -1,6 +1,6 @@
 """Every test of the project, stage by stage; the last line counts them all.
 
-    python tools/run_tests.py [stage ...]      (default: all, in this order)
+python tools/run_tests.py [stage ...]      (default: all, in this order)
 """
 
 from __future__ import annotations

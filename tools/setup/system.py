@@ -47,6 +47,13 @@ def missing_packages() -> list[str]:
     return missing
 
 
+def may_become_root() -> bool:
+    """Whether sudo works without a password."""
+    if shutil.which("sudo") is None:
+        return False
+    return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+
+
 def install() -> None:
     """Installs what is missing with apt; says what to do where that cannot be done."""
     missing = missing_packages()
@@ -61,12 +68,7 @@ def install() -> None:
         )
     apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq"]
     if os.geteuid() != 0:
-        sudo = (
-            subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
-            if (shutil.which("sudo"))
-            else None
-        )
-        if sudo is None or sudo.returncode:
+        if not may_become_root():
             raise SetupError(
                 f"System packages are missing and need root:\n  sudo apt-get install {names}"
             )
