@@ -60,9 +60,13 @@ def build_wasm(variant: str) -> list[str]:
 
 
 def run(variant: str, name_filter: str, jobs: int) -> bool:
-    """Builds and runs one variant; true if every case passed."""
+    """Builds and runs one variant; true if it was built and every case passed."""
     print(f"== {variant}", flush=True)
-    command = build_native(variant, jobs) if variant in NATIVE else build_wasm(variant)
+    try:
+        command = build_native(variant, jobs) if variant in NATIVE else build_wasm(variant)
+    except (subprocess.CalledProcessError, SystemExit) as error:
+        print(error, flush=True)
+        return False
     environment = wasm_build.environment()
     environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
     environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")

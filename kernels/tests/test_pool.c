@@ -1,5 +1,7 @@
 /* The thread pool: every item once, chunk ranges, thread numbers, nesting, failing workers. */
 #include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 
 #include "check.h"
@@ -123,6 +125,107 @@ TEST(pool_noop_kernel) {
   wt_noop_args args = {.size_bytes = sizeof args, .count = 1000};
   CHECK(wt_run(WT_KERNEL_noop, (wt_word)&args) == WT_OK);
 }
+
+/* ---- leaving and stopping ---------------------------------------------------------------------- */
+enum { GUEST = 40 }; /* the number of a worker which the test itself runs */
+
+static void *serve_as_guest(void *reason) {
+  *(int *)reason = wt_pool_serve(GUEST);
+  return NULL;
+}
+
+/* A leave asks once, whether the worker is inside already or only about to enter; a stop for good,
+ * until the number is admitted again. */
+TEST(pool_leave_and_stop) {
+  uint64_t guest = (uint64_t)1 << GUEST;
+  for (int inside = 0; inside <= 1; inside++) {
+    pthread_t thread;
+    int reason = 0;
+    if (!inside) wt_pool_leave(guest);
+    CHECK(pthread_create(&thread, NULL, serve_as_guest, &reason) == 0);
+    if (inside) {
+      while (!(wt_pool_ready() & guest)) sched_yield();
+      check_job(1000, 1, 10); /* a number beyond the limit takes no part, and is not waited for */
+      wt_pool_leave(guest);
+    }
+    pthread_join(thread, NULL);
+    CHECK(reason == WT_WORKER_LEFT);
+    CHECK(!(wt_pool_ready() & guest));
+  }
+  int reason = 0;
+  wt_pool_stop(guest);
+  serve_as_guest(&reason);
+  CHECK(reason == WT_WORKER_STOPPED);
+  serve_as_guest(&reason);
+  CHECK(reason == WT_WORKER_STOPPED);
+  wt_pool_admit(GUEST);
+  wt_pool_leave(guest);
+  serve_as_guest(&reason);
+  CHECK(reason == WT_WORKER_LEFT);
+}
+
+/* ---- a caller that traps ----------------------------------------------------------------------- */
+static jmp_buf trap;
+
+/* The workers hold their first chunks until the caller has trapped, so that it gets one. */
+static void trap_in_caller(void *context, wt_word begin, wt_word end, int thread) {
+  (void)begin, (void)end;
+  _Atomic bool *trapped = context;
+  if (thread == 0) {
+    atomic_store(trapped, true);
+    longjmp(trap, 1);
+  }
+  while (!atomic_load(trapped)) wt_spin_pause();
+}
+
+TEST(pool_recovers_from_a_trap_in_the_caller) {
+  for (int threads = 1; threads <= 3; threads++) {
+    wt_set_num_threads(threads);
+    static _Atomic bool trapped;
+    atomic_store(&trapped, false);
+    if (setjmp(trap) == 0) {
+      wt_parallel_for(1000, 1, trap_in_caller, &trapped);
+      CHECK(false);
+    }
+    wt_pool_recover();
+    check_job(1000, 1, 10);
+    CHECK(!wt_pool_take_failure());
+  }
+}
+
+/* ---- a forked child ---------------------------------------------------------------------------- */
+/* ThreadSanitizer ends a forked child that starts threads. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITHOUT_FORK 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(__EMSCRIPTEN__)
+#define WITHOUT_FORK 1
+#endif
+
+#if !defined(WITHOUT_FORK)
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The child inherits no thread but its own: jobs run on one, and more can be started anew. */
+TEST(pool_in_a_forked_child) {
+  wt_set_num_threads(3);
+  check_job(1000, 1, 10);
+  pid_t child = fork();
+  if (child == 0) {
+    bool alone = wt_get_num_threads() == 1;
+    check_job(1000, 1, 10);
+    bool again = wt_set_num_threads(2) == 2;
+    check_job(1000, 1, 10);
+    _exit(alone && again ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK(wt_get_num_threads() == 3);
+}
+#endif
 
 /* ---- workers that fail ------------------------------------------------------------------------ */
 /* A worker is counted out in the middle of a chunk, as the host does for one that trapped, and ends.

@@ -155,19 +155,12 @@ static void wait_for_change(uint32_t seen) {
   atomic_fetch_sub(&pool.sleepers, 1);
 }
 
-int wt_pool_serve(int number) {
-  uint64_t worker = (uint64_t)1 << number;
-  current_thread = number;
-  atomic_fetch_or(&pool.ready, worker);
+static int serve_until_asked(int number, uint64_t worker) {
   for (;;) {
     uint32_t seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
-    if (atomic_load(&pool.stop) & worker) {
-      atomic_fetch_and(&pool.ready, ~worker);
-      return WT_WORKER_STOPPED;
-    }
+    if (atomic_load(&pool.stop) & worker) return WT_WORKER_STOPPED;
     if (atomic_load(&pool.leave) & worker) {
       atomic_fetch_and(&pool.leave, ~worker);
-      atomic_fetch_and(&pool.ready, ~worker);
       return WT_WORKER_LEFT;
     }
     if (number < wt_pool_threads() && enter_gate(worker)) {
@@ -176,6 +169,16 @@ int wt_pool_serve(int number) {
     }
     wait_for_change(seen);
   }
+}
+
+int wt_pool_serve(int number) {
+  uint64_t worker = (uint64_t)1 << number;
+  current_thread = number;
+  atomic_fetch_or(&pool.ready, worker);
+  int reason = serve_until_asked(number, worker);
+  atomic_fetch_and(&pool.ready, ~worker);
+  current_thread = 0;
+  return reason;
 }
 
 void wt_pool_drop(int number) {

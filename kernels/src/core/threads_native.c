@@ -130,10 +130,9 @@ void wt_start_threads(void) {
   int wanted = wt_pool_threads() - 1;
   if (atomic_exchange_explicit(&starting, true, memory_order_acquire)) return;
   if (!watched) watched = pthread_atfork(NULL, NULL, restart_in_child) == 0;
-  if (started < wanted) {
-    while (started < wanted && start_worker(started + 1)) started++;
-    uint64_t all = ((uint64_t)2 << started) - 2;
-    while ((wt_pool_ready() & all) != all) sched_yield();
+  while (started < wanted && start_worker(started + 1)) {
+    started++;
+    while (!(wt_pool_ready() >> started & 1)) sched_yield();
   }
   atomic_store_explicit(&starting, false, memory_order_release);
 }
