@@ -147,35 +147,49 @@ static bool suits_rows(const wt_max_job *job) {
 }
 
 /* ---- channels last -------------------------------------------------------------------------- */
-/* Up to four neighbouring channels of one window. */
+/* The first `count` of 4 * vectors neighbouring channels of one window; `vectors` is a constant. */
 WT_INLINE void max_channels(const wt_max_job *job, const float *input, wt_window wd, wt_window wh,
-                            wt_window ww, float *out, int64_t *indices, int count) {
+                            wt_window ww, float *out, int64_t *indices, int vectors, int count) {
   const wt_tensor *in = job->input;
   const wt_word *dilation = job->windows->dilation;
-  wt_f32x4 best = wt_f32x4_splat(-INFINITY);
-  wt_i32x4 best_index = wt_i32x4_splat(
-      (int32_t)((wd.start * in->size[3] + wh.start) * in->size[4] + ww.start));
+  wt_f32x4 best[4];
+  wt_i32x4 best_index[4];
+  for (int v = 0; v < vectors; v++) {
+    best[v] = wt_f32x4_splat(-INFINITY);
+    best_index[v] = wt_i32x4_splat(
+        (int32_t)((wd.start * in->size[3] + wh.start) * in->size[4] + ww.start));
+  }
   for (wt_word d = wd.start; d < wd.end; d += dilation[0]) {
     for (wt_word h = wh.start; h < wh.end; h += dilation[1]) {
       const float *row = input + d * in->stride[2] + h * in->stride[3];
       int32_t row_index = (int32_t)((d * in->size[3] + h) * in->size[4]);
       for (wt_word w = ww.start; w < ww.end; w += dilation[2]) {
         const float *p = row + w * in->stride[4];
-        wt_f32x4 tap = count == 4 ? wt_f32x4_load(p) : wt_f32x4_load_part(p, count);
-        wt_i32x4 exceeds = (tap > best) | (tap != tap);
-        best = wt_f32x4_select(exceeds, tap, best);
-        best_index = wt_i32x4_select(exceeds, wt_i32x4_splat(row_index + (int32_t)w), best_index);
+        wt_i32x4 index = wt_i32x4_splat(row_index + (int32_t)w);
+        WT_UNROLL
+        for (int v = 0; v < vectors; v++) {
+          wt_f32x4 tap =
+              count < 4 ? wt_f32x4_load_part(p, count) : wt_f32x4_load(p + 4 * v);
+          wt_i32x4 exceeds = (tap > best[v]) | (tap != tap);
+          best[v] = wt_f32x4_select(exceeds, tap, best[v]);
+          best_index[v] = wt_i32x4_select(exceeds, index, best_index[v]);
+        }
       }
     }
   }
-  if (count == 4) {
-    wt_f32x4_store(out, best);
-  } else {
-    wt_f32x4_store_part(out, best, count);
+  for (int v = 0; v < vectors; v++) {
+    if (count < 4) {
+      wt_f32x4_store_part(out, best[v], count);
+    } else {
+      wt_f32x4_store(out + 4 * v, best[v]);
+    }
   }
   if (!indices) return;
   bool empty = wd.start >= wd.end || wh.start >= wh.end || ww.start >= ww.end;
-  for (int i = 0; i < count; i++) indices[i] = empty ? -1 : best_index[i];
+  for (int v = 0; v < vectors; v++) {
+    wt_i32x4 lanes = empty ? wt_i32x4_splat(-1) : best_index[v];
+    for (int i = 0; i < 4 && 4 * v + i < count; i++) indices[4 * v + i] = lanes[i];
+  }
 }
 
 /* Items are the rows (n, od, oh) of the output. */
@@ -199,11 +213,14 @@ static void max_rows_channels_last(void *context, wt_word begin, wt_word end, in
       }
       wt_window wd = windows->table[0][od], wh = windows->table[1][oh], ww = windows->table[2][ow];
       wt_word c = 0;
+      for (; c + 16 <= channels; c += 16) {
+        max_channels(job, input + c, wd, wh, ww, to + c, index ? index + c : NULL, 4, 16);
+      }
       for (; c + 4 <= channels; c += 4) {
-        max_channels(job, input + c, wd, wh, ww, to + c, index ? index + c : NULL, 4);
+        max_channels(job, input + c, wd, wh, ww, to + c, index ? index + c : NULL, 1, 4);
       }
       if (c < channels) {
-        max_channels(job, input + c, wd, wh, ww, to + c, index ? index + c : NULL,
+        max_channels(job, input + c, wd, wh, ww, to + c, index ? index + c : NULL, 1,
                      (int)(channels - c));
       }
     }
