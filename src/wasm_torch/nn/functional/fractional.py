@@ -58,6 +58,7 @@ def _fractional_max_pool(
             )
     if samples is None:
         samples = torch.rand(*input.shape[:2], spatial, dtype=input.dtype)
+    samples = samples[: input.shape[0]]
 
     # Positions (N, C, *output, *kernel) of every element of every window, flat in the plane.
     positions: Any = 0

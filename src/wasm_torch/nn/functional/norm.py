@@ -38,6 +38,9 @@ def batch_norm(
     """
     if training:
         _check_batch(input.shape)
+    if input.numel() == 0:
+        # No statistics to speak of; the result still depends on the parameters.
+        return _scaled(input, *(None if p is None else p[0] for p in (weight, bias)), [1])
     return torch.native_batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
     )[0]
