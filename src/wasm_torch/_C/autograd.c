@@ -15,33 +15,33 @@ void node_set_output(Node *node, int index, const Tensor *t);
 int node_module_init(PyObject *module);
 
 /* ---- rows ---------------------------------------------------------------------------------- */
-static int mask_from_tuple(PyObject *tuple, uint32_t *mask) {
-  *mask = 0;
-  for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); i++) {
-    long position = PyLong_AsLong(PyTuple_GetItem(tuple, i));
-    if (position < 0 || position >= 32) {
-      if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "argument position out of range");
-      return -1;
-    }
-    *mask |= 1u << position;
-  }
-  return 0;
-}
-
+/* OpBase(name, node_name, wants): `wants` maps the position of each differentiable argument to
+ * (mask of argument values, mask of outputs) that its gradient is computed from. */
 static int opbase_init(PyObject *self, PyObject *args, PyObject *kwargs) {
   OpBase *op = (OpBase *)self;
-  PyObject *name, *node_name, *tensor_args, *saved_args, *saved_outputs;
-  static char *names[] = {"name", "node_name", "tensor_args", "saved_args", "saved_outputs", NULL};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUO!O!O!", names, &name, &node_name,
-                                   &PyTuple_Type, &tensor_args, &PyTuple_Type, &saved_args,
-                                   &PyTuple_Type, &saved_outputs)) {
+  PyObject *name, *node_name, *wants, *key, *value;
+  static char *names[] = {"name", "node_name", "wants", NULL};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUO!", names, &name, &node_name, &PyDict_Type,
+                                   &wants)) {
     return -1;
   }
   XSETREF(op->name, new_ref(name));
   XSETREF(op->node_name, new_ref(node_name));
-  if (mask_from_tuple(tensor_args, &op->tensor_mask) < 0) return -1;
-  if (mask_from_tuple(saved_args, &op->saved_mask) < 0) return -1;
-  return mask_from_tuple(saved_outputs, &op->outputs_mask);
+  op->tensor_mask = 0;
+  Py_ssize_t cursor = 0;
+  while (PyDict_Next(wants, &cursor, &key, &value)) {
+    long position = PyLong_AsLong(key);
+    unsigned int saved, outputs;
+    if (position < 0 || position >= WT_OP_ARGS) {
+      if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "argument position out of range");
+      return -1;
+    }
+    if (!PyArg_ParseTuple(value, "II", &saved, &outputs)) return -1;
+    op->tensor_mask |= 1u << position;
+    op->saved_for[position] = saved;
+    op->outputs_for[position] = outputs;
+  }
+  return 0;
 }
 
 static void opbase_dealloc(PyObject *self) {
@@ -110,11 +110,13 @@ static bool op_tracks_grad(const OpBase *op, PyObject *const *args, int count) {
   return false;
 }
 
-static void metadata_of(const Tensor *t, Metadata *out) {
+void metadata_of(const Tensor *t, Metadata *out) {
   out->present = true;
   out->dtype = t->dtype;
   out->ndim = t->ndim;
+  out->offset = t->offset;
   memcpy(out->size, t->size, sizeof(wt_word) * t->ndim);
+  memcpy(out->stride, t->stride, sizeof(wt_word) * t->ndim);
 }
 
 static int fill_edge(Edge *edge, PyObject *object) {
@@ -144,18 +146,25 @@ static int count_bits(uint32_t mask) {
   return count;
 }
 
-/* A node for `op`, with the edges of its arguments and the values that the vjp wants. */
+/* A node for `op`, with the edges of its arguments and the values that the gradients in question
+ * want. */
 static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs,
                        int output_count) {
-  int edges = 0, saves = count_bits(op->outputs_mask);
+  int edges = 0;
+  uint32_t saved_mask = 0, outputs_mask = 0;
   for (int i = 0; i < count; i++) {
-    if (op->tensor_mask >> i & 1) edges += is_sequence(args[i]) ? (int)PySequence_Size(args[i]) : 1;
-    if (op->saved_mask >> i & 1) saves++;
+    if (!(op->tensor_mask >> i & 1)) continue;
+    edges += is_sequence(args[i]) ? (int)PySequence_Size(args[i]) : 1;
+    if (!object_tracks_grad(args[i])) continue;
+    saved_mask |= op->saved_for[i];
+    outputs_mask |= op->outputs_for[i];
   }
-  Node *node = node_new(op->node_name, op, edges, saves);
+  Node *node = node_new(op->node_name, op, edges, count_bits(saved_mask) + count_bits(outputs_mask));
   if (node == NULL) return NULL;
   Edge *edge = node->edges;
   Saved *saved = node->saved;
+  node->saved_mask = saved_mask;
+  node->outputs_mask = outputs_mask;
   bool failed = false;
   for (int i = 0; i < count && !failed; i++) {
     PyObject *arg = args[i];
@@ -168,11 +177,11 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
         failed |= fill_edge(edge++, arg) < 0;
       }
     }
-    if (op->saved_mask >> i & 1) save_value(saved++, arg);
+    if (saved_mask >> i & 1) save_value(saved++, arg);
   }
   for (int i = 0; i < output_count; i++) {
     node_set_output(node, i, outputs[i]);
-    if ((op->outputs_mask >> i & 1) && !failed) failed |= save_output(saved++, outputs[i], i) < 0;
+    if ((outputs_mask >> i & 1) && !failed) failed |= save_output(saved++, outputs[i], i) < 0;
   }
   if (failed) Py_CLEAR(node);
   return node;

@@ -216,6 +216,105 @@ static PyObject *view_of(PyObject *module, PyObject *args) {
   return strided(args, true);
 }
 
+/* reinterpret(t, dtype, size, stride, offset): a tracked view of the same bytes as another dtype. */
+static PyObject *reinterpret(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *t, *dtype_object, *size_object, *stride_object;
+  Py_ssize_t offset;
+  if (!PyArg_ParseTuple(args, "O!OOOn:reinterpret", TensorBase_Type, &t, &dtype_object,
+                        &size_object, &stride_object, &offset)) {
+    return NULL;
+  }
+  wt_word size[WT_MAX_DIMS], stride[WT_MAX_DIMS];
+  int dtype = dtype_from_object(dtype_object, -1);
+  int ndim = dtype < 0 ? -1 : parse_words(size_object, size, false, "size");
+  int count = ndim < 0 ? -1 : parse_words(stride_object, stride, false, "stride");
+  if (count < 0) return NULL;
+  Tensor *view = tensor_view(AS_TENSOR(t), 0, size, stride, 0);
+  if (view == NULL) return NULL;
+  view->dtype = (uint8_t)dtype;
+  view->ndim = (uint8_t)ndim;
+  view->offset = offset;
+  memcpy(view->size, size, sizeof size);
+  memcpy(view->stride, stride, sizeof stride);
+  tensor_update(view);
+  if (count != ndim || check_bounds(view, ndim, size, stride, offset) < 0) {
+    if (count != ndim) PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
+    Py_DECREF(view);
+    return NULL;
+  }
+  return (PyObject *)view;
+}
+
+/* set_geometry(t, size, stride, offset): the same tensor object over its storage in a new shape. */
+static PyObject *set_geometry(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *object, *size_object, *stride_object;
+  Py_ssize_t offset;
+  if (!PyArg_ParseTuple(args, "O!OOn:set_geometry", TensorBase_Type, &object, &size_object,
+                        &stride_object, &offset)) {
+    return NULL;
+  }
+  Tensor *t = AS_TENSOR(object);
+  wt_word size[WT_MAX_DIMS], stride[WT_MAX_DIMS];
+  int ndim = parse_words(size_object, size, false, "size");
+  int count = ndim < 0 ? -1 : parse_words(stride_object, stride, false, "stride");
+  if (count < 0) return NULL;
+  if (count != ndim) {
+    PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
+    return NULL;
+  }
+  if (check_bounds(t, ndim, size, stride, offset) < 0) return NULL;
+  t->ndim = (uint8_t)ndim;
+  t->offset = offset;
+  memcpy(t->size, size, sizeof(wt_word) * (size_t)ndim);
+  memcpy(t->stride, stride, sizeof(wt_word) * (size_t)ndim);
+  tensor_update(t);
+  Py_RETURN_NONE;
+}
+
+/* resize_storage(t, bytes): grows the storage, keeping its contents; never shrinks it. */
+static PyObject *resize_storage(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *object;
+  Py_ssize_t bytes;
+  if (!PyArg_ParseTuple(args, "O!n:resize_storage", TensorBase_Type, &object, &bytes)) return NULL;
+  Storage *storage = AS_TENSOR(object)->storage;
+  if (bytes <= storage->bytes) Py_RETURN_NONE;
+  if (storage->owner != NULL) {
+    PyErr_SetString(PyExc_RuntimeError, "Trying to resize storage that is not resizable");
+    return NULL;
+  }
+  Storage *larger = storage_new(bytes);
+  if (larger == NULL) return NULL;
+  if (storage->bytes > 0) {
+    wt_word size[1] = {storage->bytes};
+    wt_word stride[1] = {1};
+    Tensor *from = tensor_as_strided(AS_TENSOR(object), 1, size, stride, 0);
+    Tensor *to = from == NULL ? NULL : tensor_as_strided(AS_TENSOR(object), 1, size, stride, 0);
+    int status = -1;
+    if (to != NULL) {
+      from->dtype = to->dtype = WT_UINT8;
+      storage_release(to->storage);
+      to->storage = storage_retain(larger);
+      status = tensor_copy_into(to, from);
+    }
+    Py_XDECREF((PyObject *)from);
+    Py_XDECREF((PyObject *)to);
+    if (status < 0) {
+      storage_release(larger);
+      return NULL;
+    }
+  }
+  /* All views follow: they hold the Storage, whose block is exchanged. */
+  wt_word old = storage->address;
+  storage->address = larger->address;
+  storage->bytes = larger->bytes;
+  larger->address = old;
+  storage_release(larger);
+  Py_RETURN_NONE;
+}
+
 static Tensor *tensor_argument(PyObject *object, const char *function) {
   if (tensor_check(object)) return AS_TENSOR(object);
   PyErr_Format(PyExc_TypeError, "%s() expects a tensor, not %R", function, Py_TYPE(object));
@@ -465,6 +564,12 @@ static PyMethodDef functions[] = {
     {"empty", KEYWORDS(empty), "empty(size, dtype=None, stride=None): uninitialised storage."},
     {"as_strided", as_strided, METH_VARARGS, "as_strided(t, size, stride, offset): an alias."},
     {"view_of", view_of, METH_VARARGS, "view_of(t, size, stride, offset): a tracked view."},
+    {"reinterpret", reinterpret, METH_VARARGS,
+     "reinterpret(t, dtype, size, stride, offset): a view of the bytes as another dtype."},
+    {"set_geometry", set_geometry, METH_VARARGS,
+     "set_geometry(t, size, stride, offset): changes the tensor object itself."},
+    {"resize_storage", resize_storage, METH_VARARGS,
+     "resize_storage(t, bytes): grows the storage of a tensor and its views."},
     {"alias", alias, METH_O, "The same storage without history."},
     {"contiguous", contiguous, METH_O, "The tensor itself, or a row-major copy."},
     {"cast", cast, METH_VARARGS, "cast(t, dtype): the tensor itself, or a converted copy."},

@@ -48,10 +48,7 @@ void node_set_output(Node *node, int index, const Tensor *t) {
     metadata = &node->more_outputs[index - 1];
   }
   if (index >= node->output_count) node->output_count = index + 1;
-  metadata->present = true;
-  metadata->dtype = t->dtype;
-  metadata->ndim = t->ndim;
-  memcpy(metadata->size, t->size, sizeof(wt_word) * t->ndim);
+  metadata_of(t, metadata);
 }
 
 void node_forget_variable(Node *node) {
@@ -169,10 +166,7 @@ static PyObject *node_construct(PyTypeObject *type, PyObject *args, PyObject *kw
     if (!tensor_check(item)) continue;
     Tensor *t = AS_TENSOR(item);
     Edge *edge = &node->edges[i];
-    edge->metadata.present = true;
-    edge->metadata.dtype = t->dtype;
-    edge->metadata.ndim = t->ndim;
-    memcpy(edge->metadata.size, t->size, sizeof(wt_word) * t->ndim);
+    metadata_of(t, &edge->metadata);
     if (gradient_edge(t, &edge->node, &edge->output_nr) < 0) {
       Py_DECREF(node);
       return NULL;
@@ -222,6 +216,21 @@ static PyObject *get_output_metadata(PyObject *self, void *closure) {
     if (item == NULL || PyTuple_SetItem(tuple, i, item) < 0) Py_CLEAR(tuple);
   }
   return tuple;
+}
+
+/* geometry(edge): (stride, storage offset) that the input of an edge had. */
+static PyObject *node_geometry(PyObject *self, PyObject *edge_object) {
+  Node *node = (Node *)self;
+  long edge = PyLong_AsLong(edge_object);
+  if (edge == -1 && PyErr_Occurred()) return NULL;
+  if (edge < 0 || edge >= node->edge_count || !node->edges[edge].metadata.present) {
+    PyErr_SetString(PyExc_IndexError, "the node has no such input");
+    return NULL;
+  }
+  const Metadata *metadata = &node->edges[edge].metadata;
+  PyObject *stride = words_to_tuple(metadata->ndim, metadata->stride);
+  if (stride == NULL) return NULL;
+  return Py_BuildValue("Nn", stride, (Py_ssize_t)metadata->offset);
 }
 
 static const char freed_text[] =
@@ -297,18 +306,21 @@ static PyObject *node_unpack(PyObject *self, PyObject *unused) {
     PyErr_SetString(PyExc_RuntimeError, freed_text);
     return NULL;
   }
-  int arguments = 0;
-  while (arguments < node->saved_count && node->saved[arguments].output_nr < 0) arguments++;
-  PyObject *values = PyTuple_New(arguments);
-  PyObject *outputs = PyTuple_New(node->saved_count - arguments);
+  PyObject *values = PyDict_New(), *outputs = PyDict_New();
   if (values == NULL || outputs == NULL) goto failed;
-  for (int i = 0; i < node->saved_count; i++) {
-    PyObject *value = unpack_value(node, &node->saved[i]);
-    if (value == NULL) goto failed;
-    if (i < arguments) {
-      PyTuple_SetItem(values, i, value);
-    } else {
-      PyTuple_SetItem(outputs, i - arguments, value);
+  const Saved *const end = node->saved + node->saved_count;
+  Saved *saved = node->saved;
+  for (int kind = 0; kind < 2; kind++) {
+    uint32_t mask = kind == 0 ? node->saved_mask : node->outputs_mask;
+    PyObject *into = kind == 0 ? values : outputs;
+    for (long position = 0; position < WT_OP_ARGS && saved < end; position++) {
+      if (!(mask >> position & 1)) continue;
+      PyObject *value = unpack_value(node, saved++);
+      PyObject *key = value == NULL ? NULL : PyLong_FromLong(position);
+      int status = key == NULL ? -1 : PyDict_SetItem(into, key, value);
+      Py_XDECREF(key);
+      Py_XDECREF(value);
+      if (status < 0) goto failed;
     }
   }
   return Py_BuildValue("NN", values, outputs);
@@ -381,7 +393,8 @@ static PyMemberDef node_members[] = {
 
 static PyMethodDef node_methods[] = {
     {"name", node_name, METH_NOARGS, "Such as 'AddBackward0'."},
-    {"unpack", node_unpack, METH_NOARGS, "(saved arguments, saved outputs)"},
+    {"geometry", node_geometry, METH_O, "(stride, storage offset) of an input, by edge."},
+    {"unpack", node_unpack, METH_NOARGS, "Saved arguments and outputs, two dicts by position."},
     {"release", node_release, METH_NOARGS, "Frees the saved values."},
     {NULL, NULL, 0, NULL},
 };

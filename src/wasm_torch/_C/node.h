@@ -4,13 +4,17 @@
 
 #include "tensor.h"
 
-/* Shape and dtype of a tensor that may be gone. */
+/* Geometry and dtype of a tensor that may be gone. */
 typedef struct Metadata {
   bool present;
   uint8_t dtype;
   uint8_t ndim;
+  wt_word offset;
   wt_word size[WT_MAX_DIMS];
+  wt_word stride[WT_MAX_DIMS];
 } Metadata;
+
+void metadata_of(const Tensor *t, Metadata *out);
 
 typedef struct Edge {
   struct Node *node; /* NULL: no gradient is wanted */
@@ -34,6 +38,7 @@ typedef struct Node {
   PyObject *weakrefs;
   uint64_t sequence_nr;
   int edge_count, saved_count, output_count;
+  uint32_t saved_mask, outputs_mask; /* which arguments and outputs are saved */
   bool released;
   Edge *edges;
   Saved *saved;

@@ -214,13 +214,15 @@ extern bool grad_mode;
 extern bool inference_mode;
 extern PyObject *dispatch_mode; /* NULL: none */
 
+#define WT_OP_ARGS 32
 typedef struct OpBase {
   PyObject_HEAD
   PyObject *name;
   PyObject *node_name;
   uint32_t tensor_mask;  /* argument positions that hold differentiable tensors */
-  uint32_t saved_mask;   /* argument positions whose values the vjp wants */
-  uint32_t outputs_mask; /* outputs that the vjp wants */
+  /* What the gradient of the argument at each position wants: values of arguments, outputs. */
+  uint32_t saved_for[WT_OP_ARGS];
+  uint32_t outputs_for[WT_OP_ARGS];
   PyObject *dict;
 } OpBase;
 

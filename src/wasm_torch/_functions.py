@@ -1,0 +1,59 @@
+"""Functions that ask about tensors and dtypes, and settings of printing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wasm_torch import _C
+from wasm_torch._tensor_str import get_printoptions, set_printoptions
+from wasm_torch.ops._table import _can_cast
+
+__all__ = [
+    "can_cast", "get_printoptions", "is_floating_point", "is_nonzero", "is_storage", "is_tensor",
+    "numel", "result_type", "set_printoptions", "typename",
+]
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether an object is a tensor."""
+    return isinstance(obj, _C.TensorBase)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether an object is a storage."""
+    from wasm_torch.storage import UntypedStorage
+
+    return isinstance(obj, UntypedStorage)
+
+
+def is_floating_point(input: Any) -> bool:
+    """Whether a tensor's dtype is a float."""
+    return input.dtype.is_floating_point
+
+
+def is_nonzero(input: Any) -> bool:
+    """Whether the only element is not zero."""
+    return input.is_nonzero()
+
+
+def numel(input: Any) -> int:
+    """The number of elements."""
+    return input.numel()
+
+
+def result_type(tensor1: Any, tensor2: Any) -> Any:
+    """The dtype of an arithmetic operation on two tensors or numbers."""
+    return _C.result_type(tensor1, tensor2)
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether torch's promotion rules allow writing ``from_`` into ``to``."""
+    return _can_cast(from_, to)
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's type."""
+    if isinstance(obj, _C.TensorBase):
+        return obj.type()
+    kind = obj if isinstance(obj, type) else type(obj)
+    return f"{kind.__module__}.{kind.__qualname__}"

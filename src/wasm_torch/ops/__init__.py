@@ -1,0 +1,26 @@
+"""The op table. Importing this package declares every row and connects the C fast paths."""
+
+from wasm_torch.ops import (  # noqa: F401 - importing declares the rows
+    views,  # isort: skip
+    pointwise,
+    activation,
+    reduction,
+    creation,
+    shaping,
+    indexing,
+    matmul,
+    convolution,
+    pooling,
+    normalization,
+    sorting,
+    random,
+)
+from wasm_torch import _C
+from wasm_torch.ops._table import FUNCTIONS, METHODS, PACKETS, TABLE, connect_fast_paths, op
+
+connect_fast_paths()
+
+#: Operations whose function is the extension's own, with a fast path before the table.
+FAST_FUNCTIONS = frozenset(name for name in _C.FAST if hasattr(_C, name))
+
+__all__ = ["FAST_FUNCTIONS", "FUNCTIONS", "METHODS", "PACKETS", "TABLE", "op"]

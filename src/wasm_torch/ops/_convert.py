@@ -1,0 +1,170 @@
+"""Checks and conversions of arguments by the types of their schema, with torch's error texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wasm_torch import _C
+
+TensorBase = _C.TensorBase
+Converter = Callable[[Any], Any]
+
+
+class Mismatch(TypeError):
+    """An argument is not of its schema's type; carries what was wanted."""
+
+    def __init__(self, wanted: str, value: Any):
+        super().__init__(wanted)
+        self.wanted = wanted
+        self.value = value
+
+
+def type_name(value: Any) -> str:
+    """How torch names the type of an argument in its errors."""
+    return "Tensor" if isinstance(value, TensorBase) else type(value).__name__
+
+
+def _tensor(value: Any) -> Any:
+    if isinstance(value, TensorBase):
+        return value
+    raise Mismatch("Tensor", value)
+
+
+def _tensor_or_number(value: Any) -> Any:
+    if isinstance(value, (TensorBase, int, float)):
+        return value
+    if hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
+        return value.item()  # a scalar of numpy's
+    raise Mismatch("Tensor", value)
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            if not isinstance(item, TensorBase):
+                raise Mismatch("tuple of Tensors", value)
+        return tuple(value)
+    raise Mismatch("tuple of Tensors", value)
+
+
+def _optional_tensors(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    raise Mismatch("tuple of Tensors", value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, TensorBase) and value.ndim == 0 and not value.requires_grad:
+        return value.item()
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        return value.item()
+    raise Mismatch("Number", value)
+
+
+def _int(value: Any) -> int:
+    if type(value) is int:
+        return value
+    if isinstance(value, (bool, float, str)) or not hasattr(value, "__index__"):
+        raise Mismatch("int", value)
+    return int(value.__index__())
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, TensorBase) or hasattr(value, "__float__"):
+        return float(value)
+    raise Mismatch("float", value)
+
+
+def _bool(value: Any) -> bool:
+    if value is True or value is False:
+        return value
+    if isinstance(value, TensorBase) and value.dtype is _C.bool and value.ndim == 0:
+        return bool(value)
+    if type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise Mismatch("bool", value)
+
+
+def _ints(value: Any) -> tuple[int, ...]:
+    if isinstance(value, (tuple, list)):
+        try:
+            return tuple(v if type(v) is int else _int(v) for v in value)
+        except Mismatch:
+            raise Mismatch("tuple of ints", value) from None
+    raise Mismatch("tuple of ints", value)
+
+
+def _sized_ints(count: int) -> Converter:
+    def convert(value: Any) -> tuple[int, ...]:
+        if type(value) is int:
+            return (value,) * count
+        if isinstance(value, (tuple, list)):
+            return _ints(value)
+        if isinstance(value, TensorBase):
+            return (_int(value),) * count
+        raise Mismatch("tuple of ints", value)
+
+    return convert
+
+
+def _floats(value: Any) -> tuple[float, ...]:
+    if isinstance(value, (tuple, list)):
+        return tuple(_float(v) for v in value)
+    raise Mismatch("tuple of floats", value)
+
+
+def _dtype(value: Any) -> Any:
+    if isinstance(value, _C.dtype):
+        return value
+    named = {float: _C.float32, int: _C.int64, bool: _C.bool}.get(value)
+    if named is not None:
+        return named
+    raise Mismatch("torch.dtype", value)
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise Mismatch("str", value)
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+_BASE: dict[str, Converter] = {
+    "Tensor": _tensor,
+    "Tensor[]": _tensors,
+    "Tensor?[]": _optional_tensors,
+    "Scalar": _scalar,
+    "int": _int,
+    "int[]": _ints,
+    "float": _float,
+    "float[]": _floats,
+    "bool": _bool,
+    "ScalarType": _dtype,
+    "str": _string,
+}
+
+
+def _optional(convert: Converter) -> Converter:
+    def checked(value: Any) -> Any:
+        return None if value is None else convert(value)
+
+    return checked
+
+
+def converter(kind: str, wrapped_numbers: bool = False) -> Converter:
+    """The conversion for a schema type; ``wrapped_numbers`` lets numbers stand for tensors."""
+    if kind.endswith("?"):
+        return _optional(converter(kind[:-1], wrapped_numbers))
+    if wrapped_numbers and kind == "Tensor":
+        return _tensor_or_number
+    if kind.startswith("int[") and kind != "int[]":
+        return _sized_ints(int(kind[4:-1]))
+    return _BASE.get(kind, _anything)

@@ -1,0 +1,756 @@
+"""Views: new geometry over the same storage, and the operations that copy because they must."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wasm_torch import _C
+from wasm_torch._formats import contiguous_format
+from wasm_torch.ops._kernels import contiguous_stride, full, numel, wrap_dim, wrap_dims
+from wasm_torch.ops._table import FUNCTIONS, METHODS, alias, composite, op, scalar_name
+
+_view = _C.view_of
+
+
+def infer_size(size: Sequence[int], count: int) -> tuple[int, ...]:
+    """Replaces a -1 by what is left of ``count`` elements. Raises RuntimeError where none fits."""
+    unknown = [d for d, length in enumerate(size) if length == -1]
+    shape = f"shape '{list(size)}' is invalid for input of size {count}"
+    if len(unknown) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    for length in size:
+        if length < -1:
+            raise RuntimeError(f"invalid shape dimension {length}")
+    known = numel(length for length in size if length != -1)
+    if not unknown:
+        if known != count:
+            raise RuntimeError(shape)
+        return tuple(size)
+    if known == 0:
+        raise RuntimeError(
+            f"cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified "
+            "dimension size -1 can be any value and is ambiguous"
+        )
+    if count % known:
+        raise RuntimeError(shape)
+    return tuple(count // known if length == -1 else length for length in size)
+
+
+def view_stride(
+    size: Sequence[int], stride: Sequence[int], new: Sequence[int]
+) -> tuple[int, ...] | None:
+    """Strides of a view of another shape; None where only a copy has it."""
+    if numel(size) == 0:
+        return contiguous_stride(new)
+    if not size:
+        return (1,) * len(new)
+    result = [0] * len(new)
+    at = len(new) - 1
+    run_stride, old, made = stride[-1], 1, 1
+    for d in range(len(size) - 1, -1, -1):
+        old *= size[d]
+        if d and not (size[d - 1] != 1 and stride[d - 1] != old * run_stride):
+            continue
+        while at >= 0 and (made < old or new[at] == 1):
+            result[at] = made * run_stride
+            made *= new[at]
+            at -= 1
+        if made != old:
+            return None
+        if d:
+            run_stride, old, made = stride[d - 1], 1, 1
+    return tuple(result) if at < 0 else None
+
+
+@op("view(Tensor(a) self, int[] size) -> Tensor(a)", family="view", function=False,
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+def view(self: Any, size: Any) -> Any:
+    new = infer_size(size, self.numel())
+    stride = view_stride(self.shape, self.stride(), new)
+    if stride is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return _view(self, new, stride, self.storage_offset())
+
+
+def _view_as_dtype(self: Any, dtype: Any) -> Any:
+    """The same bytes as another dtype."""
+    size, stride = list(self.shape), list(self.stride())
+    old, new = self.dtype.itemsize, dtype.itemsize
+    offset = self.storage_offset()
+    if old != new:
+        if not size:
+            raise RuntimeError(
+                "self.dim() cannot be 0 to view "
+                f"{scalar_name(self.dtype)} as {scalar_name(dtype)} (different element sizes)"
+            )
+        if stride[-1] != 1:
+            raise RuntimeError(
+                "self.stride(-1) must be 1 to view "
+                f"{scalar_name(self.dtype)} as {scalar_name(dtype)} (different element sizes), "
+                f"but got {stride[-1]}"
+            )
+        if new > old and (size[-1] * old) % new:
+            raise RuntimeError(
+                f"self.size(-1) must be divisible by {new // old} to view "
+                f"{scalar_name(self.dtype)} as {scalar_name(dtype)} (different element sizes), "
+                f"but got {size[-1]}"
+            )
+        size[-1] = size[-1] * old // new
+        stride = [s * old // new for s in stride[:-1]] + [1]
+        offset = offset * old // new
+    return _C.reinterpret(self, dtype, tuple(size), tuple(stride), offset)
+
+
+_view_size = METHODS["view"]
+
+
+def _view_method(self: Any, *size: Any, **kwargs: Any) -> Any:
+    dtype = size[0] if len(size) == 1 else kwargs.get("dtype")
+    if isinstance(dtype, _C.dtype):
+        return _view_as_dtype(self, dtype)
+    return _view_size(self, *size, **kwargs)
+
+
+METHODS["view"] = _view_method
+
+
+@composite(method=True)
+def reshape(self: Any, *shape: Any) -> Any:
+    """The same elements in another shape: a view where strides allow, else a copy."""
+    size = _spread(shape)
+    new = infer_size(size, self.numel())
+    if view_stride(self.shape, self.stride(), new) is not None:
+        return self.view(new)
+    return self.clone(memory_format=contiguous_format).view(new)
+
+
+def _spread(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    return tuple(int(s) for s in sizes)
+
+
+@composite(function=False, method=True)
+def view_as(self: Any, other: Any) -> Any:
+    """A view in the shape of ``other``."""
+    return self.view(tuple(other.shape))
+
+
+@composite(function=False, method=True)
+def reshape_as(self: Any, other: Any) -> Any:
+    """The elements in the shape of ``other``."""
+    return self.reshape(tuple(other.shape))
+
+
+@op("alias(Tensor(a) self) -> Tensor(a)", family="view", vjp=lambda grad: grad)
+def alias_row(self: Any) -> Any:
+    return _view(self, tuple(self.shape), self.stride(), self.storage_offset())
+
+
+@op("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", family="view",
+    vjp=lambda grad, dim0, dim1: grad.transpose(dim0, dim1))
+def transpose(self: Any, dim0: int, dim1: int) -> Any:
+    a, b = wrap_dim(dim0, self.ndim), wrap_dim(dim1, self.ndim)
+    order = list(range(self.ndim))
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return _permuted(self, order)
+
+
+def _permuted(self: Any, order: Sequence[int]) -> Any:
+    size, stride = self.shape, self.stride()
+    return _view(self, tuple(size[d] for d in order), tuple(stride[d] for d in order),
+                 self.storage_offset())
+
+
+alias("swapaxes", "transpose")
+alias("swapdims", "transpose")
+
+
+@op("permute(Tensor(a) self, int[] dims) -> Tensor(a)", family="view",
+    vjp=lambda grad, dims: grad.permute(_inverse(dims)))
+def permute(self: Any, dims: Any) -> Any:
+    if len(dims) != self.ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length "
+            f"of the desired ordering of dimensions i.e. input.dim() = {self.ndim} is not equal to "
+            f"len(dims) = {len(dims)}"
+        )
+    order = [wrap_dim(d, self.ndim) for d in dims]
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return _permuted(self, order)
+
+
+def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
+    order = [d % len(dims) for d in dims]
+    return tuple(order.index(d) for d in range(len(order)))
+
+
+@op("t(Tensor(a) self) -> Tensor(a)", family="view", vjp=lambda grad: grad.t())
+def t(self: Any) -> Any:
+    if self.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
+    return _permuted(self, tuple(reversed(range(self.ndim))))
+
+
+@op("expand(Tensor(a) self, int[] size, *, bool implicit=False) -> Tensor(a)", family="view",
+    function=False, vjp=lambda grad: grad)
+def expand(self: Any, size: Any, implicit: bool) -> Any:
+    extra = len(size) - self.ndim
+    if extra < 0:
+        raise RuntimeError(
+            f"expand({_tensor_type(self)}{list(self.shape)}, size={list(size)}): the number of "
+            f"sizes provided ({len(size)}) must be greater or equal to the number of dimensions in "
+            f"the tensor ({self.ndim})"
+        )
+    new_size, stride = [], []
+    for d, wanted in enumerate(size):
+        own = self.shape[d - extra] if d >= extra else 1
+        if wanted == -1:
+            if d < extra:
+                raise RuntimeError(
+                    f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing "
+                    f"dimension {d}"
+                )
+            wanted = own
+        if wanted != own and own != 1 or wanted < 0:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({wanted}) must match the existing size ({own}) "
+                f"at non-singleton dimension {d}.  Target sizes: {list(size)}.  Tensor sizes: "
+                f"{list(self.shape)}"
+            )
+        new_size.append(wanted)
+        stride.append(self.stride(d - extra) if d >= extra and own == wanted else 0)
+    return _view(self, tuple(new_size), tuple(stride), self.storage_offset())
+
+
+def _tensor_type(self: Any) -> str:
+    names = {"float32": "torch.FloatTensor", "float64": "torch.DoubleTensor",
+             "int64": "torch.LongTensor", "int32": "torch.IntTensor", "bool": "torch.BoolTensor"}
+    return names.get(self.dtype.name, "torch.FloatTensor") + "{"
+
+
+@composite(function=False, method=True)
+def expand_as(self: Any, other: Any) -> Any:
+    """A view expanded to the shape of ``other``."""
+    return self.expand(tuple(other.shape))
+
+
+@composite(method=True)
+def broadcast_to(self: Any, size: Any) -> Any:
+    """A view broadcast to ``size``."""
+    return self.expand(tuple(size))
+
+
+@composite()
+def broadcast_tensors(*tensors: Any) -> Any:
+    """Views of all tensors in their common shape."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    size = tuple(_C.broadcast_shapes(*[tuple(t.shape) for t in tensors]))
+    return tuple(t.expand(size) for t in tensors)
+
+
+@op("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)", family="view", inplace=False,
+    vjp=lambda grad, dim, self_size: grad.reshape(tuple(self_size)))
+def unsqueeze(self: Any, dim: int) -> Any:
+    at = wrap_dim(dim, self.ndim + 1)
+    size, stride = list(self.shape), list(self.stride())
+    step = size[at] * stride[at] if at < self.ndim else 1
+    return _view(self, (*size[:at], 1, *size[at:]), (*stride[:at], step, *stride[at:]),
+                 self.storage_offset())
+
+
+def _squeezed(self: Any, dims: Sequence[int]) -> Any:
+    kept = [d for d in range(self.ndim) if d not in dims or self.shape[d] != 1]
+    return _permuted(self, kept)
+
+
+@op("squeeze(Tensor(a) self) -> Tensor(a)", family="view",
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+def squeeze(self: Any) -> Any:
+    return _squeezed(self, range(self.ndim))
+
+
+@op("squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)", family="view", node="SqueezeBackward1",
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+def squeeze_dim(self: Any, dim: int) -> Any:
+    return _squeezed(self, (wrap_dim(dim, self.ndim),))
+
+
+@op("squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)", family="view", node="SqueezeBackward2",
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+def squeeze_dims(self: Any, dim: Any) -> Any:
+    return _squeezed(self, wrap_dims(dim, self.ndim) if dim else ())
+
+
+@op("select.int(Tensor(a) self, int dim, int index) -> Tensor(a)", family="view",
+    vjp=lambda grad, self_size, dim, index: FUNCTIONS["select_backward"](
+        grad, tuple(self_size), dim, index))
+def select(self: Any, dim: int, index: int) -> Any:
+    if self.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(dim, self.ndim)
+    length = self.shape[dim]
+    if not -length <= index < length:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(self.shape)} at "
+            f"dimension {dim}"
+        )
+    index = index % length
+    size, stride = list(self.shape), list(self.stride())
+    offset = self.storage_offset() + index * stride[dim]
+    del size[dim], stride[dim]
+    return _view(self, tuple(size), tuple(stride), offset)
+
+
+def _zeros(grad: Any, size: Any) -> Any:
+    return full(size, 0, grad.dtype)
+
+
+@op("select_backward(Tensor grad_output, int[] input_sizes, int dim, int index) -> Tensor",
+    family="view", method=False,
+    vjp=lambda grad, dim, index: grad.select(dim, index))
+def select_backward(grad_output: Any, input_sizes: Any, dim: int, index: int) -> Any:
+    result = _zeros(grad_output, input_sizes)
+    _C.copy_into(select.kernel(result, dim, index), grad_output)
+    return result
+
+
+@op("slice.Tensor(Tensor(a) self, int dim=0, int? start=None, int? end=None, int step=1) "
+    "-> Tensor(a)", family="view", function=False, method=False,
+    vjp=lambda grad, self_size, dim, start, end, step: FUNCTIONS["slice_backward"](
+        grad, tuple(self_size), dim, start, end, step))
+def slice_row(self: Any, dim: int, start: Any, end: Any, step: int) -> Any:
+    dim = wrap_dim(dim, self.ndim)
+    if step <= 0:
+        raise ValueError("step must be greater than zero")
+    indices = range(self.shape[dim])[slice(start, end, step)]
+    size, stride = list(self.shape), list(self.stride())
+    offset = self.storage_offset() + (indices.start * stride[dim] if len(indices) else 0)
+    size[dim] = len(indices)
+    stride[dim] *= step
+    return _view(self, tuple(size), tuple(stride), offset)
+
+
+@op("slice_backward(Tensor grad_output, int[] input_sizes, int dim, int? start, int? end, int step) "
+    "-> Tensor", family="view", method=False,
+    vjp=lambda grad, dim, start, end, step: slice_row(grad, dim, start, end, step))
+def slice_backward(
+    grad_output: Any, input_sizes: Any, dim: int, start: Any, end: Any, step: int
+) -> Any:
+    result = _zeros(grad_output, input_sizes)
+    _C.copy_into(slice_row.kernel(result, dim, start, end, step), grad_output)
+    return result
+
+
+@composite(method=True)
+def narrow(self: Any, dim: int, start: Any, length: int) -> Any:
+    """A view of ``length`` elements along ``dim``, from ``start`` on."""
+    if self.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, _C.TensorBase):
+        start = int(start.item())
+    at = wrap_dim(dim, self.ndim)
+    size = self.shape[at]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -size <= start <= size:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-size}, {size}], but got {start})"
+        )
+    start = start + size if start < 0 else start
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return slice_row(self, at, start, start + length, 1)
+
+
+@op("as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)",
+    family="view",
+    vjp=lambda grad, self_size, self_stride, self_offset, size, stride, storage_offset:
+    _as_strided_backward(
+        grad, self_size, self_stride, self_offset, size, stride, storage_offset))
+def as_strided(self: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
+    offset = self.storage_offset() if storage_offset is None else storage_offset
+    return _view(self, size, stride, offset)
+
+
+def _as_strided_backward(
+    grad: Any, own_size: Any, own_stride: Any, own_offset: int, size: Any, stride: Any, offset: Any
+) -> Any:
+    """Adds the gradient into a buffer over the storage, and reads it back through the input's own
+    geometry; positions that the input holds more than once share evenly."""
+    offset = own_offset if offset is None else offset
+    length = max(_extent(own_size, own_stride, own_offset), _extent(size, stride, offset))
+    zeros = FUNCTIONS["zeros"]
+    positions = FUNCTIONS["arange"](length)
+    target = _C.as_strided(positions, tuple(size), tuple(stride), offset).reshape(-1)
+    own = _C.as_strided(positions, tuple(own_size), own_stride, own_offset).reshape(-1)
+    buffer = zeros(length, dtype=grad.dtype).index_add(0, target, grad.reshape(-1))
+    if any(st == 0 and s > 1 for s, st in zip(own_size, own_stride, strict=True)):
+        ones = FUNCTIONS["ones"](own.shape[0], dtype=grad.dtype)
+        buffer = buffer / zeros(length, dtype=grad.dtype).index_add(0, own, ones).clamp(min=1)
+    return buffer.index_select(0, own).reshape(tuple(own_size))
+
+
+def _extent(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
+    if 0 in size:
+        return offset
+    return offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+
+
+@op("as_strided_scatter(Tensor self, Tensor src, int[] size, int[] stride, int? "
+    "storage_offset=None) -> Tensor", family="view",
+    vjp={"self": lambda grad, self_stride, self_offset, size, stride, storage_offset: FUNCTIONS[
+             "as_strided_scatter"](
+                 _in_layout(grad, self_stride, self_offset),
+                 FUNCTIONS["zeros"](tuple(size), dtype=grad.dtype), size, stride, storage_offset),
+         "src": lambda grad, self_stride, self_offset, size, stride, storage_offset: _in_layout(
+             grad, self_stride, self_offset).as_strided(size, stride, storage_offset)})
+def as_strided_scatter(self: Any, src: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
+    offset = self.storage_offset() if storage_offset is None else storage_offset
+    result = _layout_copy(self)
+    target = _C.as_strided(result, size, stride, offset - self.storage_offset())
+    if tuple(src.shape) != tuple(size):
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(size)}"
+        )
+    _C.copy_into(target, src)
+    return result
+
+
+def _layout_copy(self: Any) -> Any:
+    """A copy with the very strides of a tensor that does not overlap itself."""
+    result = _C.empty(tuple(self.shape), self.dtype, tuple(self.stride()))
+    _C.copy_into(result, self)
+    return result
+
+
+def _in_layout(grad: Any, stride: Any, offset: int) -> Any:
+    """The gradient with the strides of the tensor that it belongs to."""
+    if grad.stride() == stride and grad.storage_offset() == offset:
+        return grad
+    return FUNCTIONS["_with_strides"](grad, stride, offset)
+
+
+@op("_with_strides(Tensor self, int[] stride, int offset) -> Tensor", family="view", method=False,
+    vjp=lambda grad: grad)
+def with_strides(self: Any, stride: Any, offset: int) -> Any:
+    """A copy with these strides, ``offset`` elements into its storage."""
+    extent = _extent(self.shape, stride, offset)
+    base = _C.empty((max(extent, 1),), self.dtype)
+    result = _C.as_strided(base, tuple(self.shape), tuple(stride), offset)
+    _C.copy_into(result, self)
+    return result
+
+
+@op("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", family="view",
+    vjp=lambda grad, self_size, offset, dim1, dim2: FUNCTIONS["diagonal_backward"](
+        grad, tuple(self_size), offset, dim1, dim2))
+def diagonal(self: Any, offset: int, dim1: int, dim2: int) -> Any:
+    first, second = wrap_dim(dim1, self.ndim), wrap_dim(dim2, self.ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    size, stride = self.shape, self.stride()
+    rows, columns = size[first], size[second]
+    length = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    start = self.storage_offset()
+    if length:
+        start += offset * stride[second] if offset >= 0 else -offset * stride[first]
+    kept = [d for d in range(self.ndim) if d not in (first, second)]
+    return _view(self, (*(size[d] for d in kept), length),
+                 (*(stride[d] for d in kept), stride[first] + stride[second]), start)
+
+
+@op("diagonal_backward(Tensor grad_output, int[] input_sizes, int offset, int dim1, int dim2) "
+    "-> Tensor", family="view", method=False,
+    vjp=lambda grad, offset, dim1, dim2: grad.diagonal(offset, dim1, dim2))
+def diagonal_backward(grad_output: Any, input_sizes: Any, offset: int, dim1: int, dim2: int) -> Any:
+    result = _zeros(grad_output, input_sizes)
+    _C.copy_into(diagonal.kernel(result, offset, dim1, dim2), grad_output)
+    return result
+
+
+@op("unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", family="view",
+    function=False,
+    vjp=lambda grad, self_size, dimension, size, step: _unfold_backward(
+        grad, self_size, dimension, size, step))
+def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
+    dim = wrap_dim(dimension, self.ndim)
+    length = self.shape[dim] if self.ndim else 1
+    if size > length:
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {dim} is {length} but size is {size}"
+        )
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    sizes, strides = list(self.shape), list(self.stride())
+    inner = strides[dim] if self.ndim else 1
+    if self.ndim:
+        sizes[dim] = (length - size) // step + 1
+        strides[dim] = inner * step
+    return _view(self, (*sizes, size), (*strides, inner), self.storage_offset())
+
+
+def _unfold_backward(grad: Any, self_size: Any, dimension: int, size: int, step: int) -> Any:
+    if not self_size:
+        return grad.reshape(())
+    dim = wrap_dim(dimension, len(self_size))
+    positions = FUNCTIONS["arange"](self_size[dim]).unfold(0, size, step).reshape(-1)
+    windows = grad.movedim(-1, dim + 1).flatten(dim, dim + 1)
+    zeros = FUNCTIONS["zeros"](tuple(self_size), dtype=grad.dtype)
+    return zeros.index_add(dim, positions, windows)
+
+
+# ---- composites ----------------------------------------------------------------------------------
+@composite(method=True)
+def flatten(self: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """Joins the dims from ``start_dim`` to ``end_dim`` into one."""
+    start, end = wrap_dim(start_dim, self.ndim), wrap_dim(end_dim, self.ndim)
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if self.ndim == 0:
+        return self.reshape(1)
+    if start == end:
+        return self
+    size = self.shape
+    return self.reshape((*size[:start], numel(size[start : end + 1]), *size[end + 1 :]))
+
+
+@composite(method=True)
+def unflatten(self: Any, dim: int, sizes: Any) -> Any:
+    """Splits ``dim`` into ``sizes``, of which one may be -1."""
+    at = wrap_dim(dim, self.ndim)
+    sizes = tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    length = self.shape[at]
+    try:
+        inner = infer_size(sizes, length)
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} "
+            f"({length}) in the input tensor"
+        ) from None
+    return self.view((*self.shape[:at], *inner, *self.shape[at + 1 :]))
+
+
+@composite(method=True)
+def ravel(self: Any) -> Any:
+    """One dimension, a view where possible."""
+    return self.contiguous().view(-1)
+
+
+@composite(method=True)
+def movedim(self: Any, source: Any, destination: Any) -> Any:
+    """Moves dims to other places; the others keep their order."""
+    source = (source,) if isinstance(source, int) else tuple(source)
+    destination = (destination,) if isinstance(destination, int) else tuple(destination)
+    if len(source) != len(destination):
+        raise RuntimeError(
+            "movedim: Invalid source or destination dims: source "
+            f"({list(source)} dims) should contain the same number of dims as destination "
+            f"({list(destination)} dims)"
+        )
+    sources = [wrap_dim(d, self.ndim) for d in source]
+    targets = [wrap_dim(d, self.ndim) for d in destination]
+    for label, dims in (("source", sources), ("destination", targets)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{label}` ({list(dims)})")
+    placed = dict(zip(targets, sources, strict=True))
+    rest = iter(d for d in range(self.ndim) if d not in sources)
+    return self.permute([placed[d] if d in placed else next(rest) for d in range(self.ndim)])
+
+
+for _name in ("moveaxis",):
+    alias(_name, "movedim")
+
+
+@composite(method=True)
+def adjoint(self: Any) -> Any:
+    """The last two dims swapped."""
+    return self.transpose(-2, -1)
+
+
+def split_sizes(size: int, length: int) -> list[int]:
+    """Lengths of chunks of at most ``size``."""
+    if size == 0 and length == 0:
+        return [0]
+    if size <= 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+    return [min(size, length - start) for start in range(0, length, size)] or [0]
+
+
+@composite(method=True)
+def split(self: Any, split_size_or_sections: Any = None, dim: int = 0, **kwargs: Any) -> Any:
+    """Views of consecutive pieces along ``dim``: of one size, or of given sizes."""
+    sections = kwargs.get("split_size", split_size_or_sections)
+    if self.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    at = wrap_dim(dim, self.ndim)
+    length = self.shape[at]
+    if isinstance(sections, int):
+        sizes = split_sizes(sections, length)
+    else:
+        sizes = [int(s) for s in sections]
+        if sum(sizes) != length or any(s < 0 for s in sizes):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {length} (input tensor's "
+                f"size at dimension {dim}), but got split_sizes={list(sizes)}"
+            )
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(slice_row(self, at, start, start + size, 1))
+        start += size
+    return tuple(pieces)
+
+
+@composite(method=True)
+def split_with_sizes(self: Any, split_sizes: Any, dim: int = 0) -> Any:
+    """Views of consecutive pieces of given sizes along ``dim``."""
+    return split(self, list(split_sizes), dim)
+
+
+@composite(method=True)
+def chunk(self: Any, chunks: int, dim: int = 0) -> Any:
+    """At most ``chunks`` views of equal size (the last may be smaller) along ``dim``."""
+    if self.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    length = self.shape[wrap_dim(dim, self.ndim)]
+    size = -(-length // chunks)
+    if size == 0:
+        return split(self, [0] * chunks, dim)
+    return split(self, size, dim)
+
+
+@composite(method=True)
+def tensor_split(self: Any, indices_or_sections: Any = None, dim: int = 0, **kwargs: Any) -> Any:
+    """Views along ``dim``, cut at indices or into a number of nearly equal sections."""
+    where = kwargs.get("indices", kwargs.get("sections", indices_or_sections))
+    if self.ndim == 0:
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
+    at = wrap_dim(dim, self.ndim)
+    length = self.shape[at]
+    if isinstance(where, _C.TensorBase):
+        where = where.tolist()
+    if isinstance(where, int):
+        if where <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
+        base, extra = divmod(length, where)
+        bounds = [0]
+        for i in range(where):
+            bounds.append(bounds[-1] + base + (i < extra))
+    else:
+        bounds = [0, *where, length]
+    return tuple(
+        slice_row(self, at, start, max(end, start) if start >= 0 and end >= 0 else end, 1)
+        for start, end in zip(bounds, bounds[1:], strict=False)
+    )
+
+
+@composite(method=True)
+def unbind(self: Any, dim: int = 0) -> Any:
+    """Views of the slices along ``dim``."""
+    at = wrap_dim(dim, self.ndim)
+    if self.ndim == 0:
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+    return tuple(self.select(at, i) for i in range(self.shape[at]))
+
+
+@composite(method=True)
+def vsplit(self: Any, indices_or_sections: Any) -> Any:
+    """tensor_split along dim 0."""
+    if self.ndim < 2:
+        raise RuntimeError(
+            f"torch.vsplit requires a tensor with at least 2 dimension, but got a tensor with "
+            f"{self.ndim} dimensions!"
+        )
+    return _checked_split("vsplit", self, indices_or_sections, 0)
+
+
+@composite(method=True)
+def hsplit(self: Any, indices_or_sections: Any) -> Any:
+    """tensor_split along dim 1 (0 for one dimension)."""
+    if self.ndim < 1:
+        raise RuntimeError(
+            "torch.hsplit requires a tensor with at least 1 dimension, but got a tensor with 0 "
+            "dimensions!"
+        )
+    return _checked_split("hsplit", self, indices_or_sections, 0 if self.ndim == 1 else 1)
+
+
+@composite(method=True)
+def dsplit(self: Any, indices_or_sections: Any) -> Any:
+    """tensor_split along dim 2."""
+    if self.ndim < 3:
+        raise RuntimeError(
+            f"torch.dsplit requires a tensor with at least 3 dimension, but got a tensor with "
+            f"{self.ndim} dimensions!"
+        )
+    return _checked_split("dsplit", self, indices_or_sections, 2)
+
+
+def _checked_split(name: str, self: Any, sections: Any, dim: int) -> Any:
+    if isinstance(sections, int) and self.shape[dim] % sections:
+        raise RuntimeError(
+            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{self.shape[dim]} is not divisible by the split_size {sections}!"
+        )
+    return tensor_split(self, sections, dim)
+
+
+def _at_least(count: int) -> None:
+    def call(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return tuple(one(t) for t in tensors[0])
+        return one(tensors[0]) if len(tensors) == 1 else tuple(one(t) for t in tensors)
+
+    def one(tensor: Any) -> Any:
+        if tensor.ndim >= count:
+            return tensor
+        if tensor.ndim == 0:
+            return tensor.reshape((1,) * count)
+        if count == 2:
+            return tensor.unsqueeze(0)
+        return tensor.unsqueeze(0).unsqueeze(-1) if tensor.ndim == 1 else tensor.unsqueeze(-1)
+
+    call.__name__ = f"atleast_{count}d"
+    call.__doc__ = f"Views with at least {count} dimensions."
+    composite()(call)
+
+
+for _count in (1, 2, 3):
+    _at_least(_count)
+
+
+# ---- geometry in place ---------------------------------------------------------------------------
+def _inplace_geometry(name: str) -> None:
+    """``x.t_()`` and its kin change the geometry of the tensor object itself."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        changed = getattr(self.detach(), name)(*args, **kwargs)
+        _C.set_geometry(self, tuple(changed.shape), changed.stride(), changed.storage_offset())
+        return self
+
+    call.__name__ = call.__qualname__ = f"{name}_"
+    METHODS[f"{name}_"] = call
+
+
+for _name in ("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze", "as_strided"):
+    _inplace_geometry(_name)
+
+
+@composite(method=True)
+def detach(self: Any) -> Any:
+    """The same storage without history; in-place changes are still counted."""
+    return _C.alias(self)
