@@ -42,4 +42,13 @@ static inline wt_word wt_line_offset(const wt_lines *lines, int tensor, wt_word 
   return wt_offset_of(line, lines->outer_dims, lines->size, lines->stride[tensor]);
 }
 
+/* Whether neighbouring lines lie side by side in every tensor, at least four of them. */
+static inline bool wt_lines_side_by_side(const wt_lines *lines, int tensors) {
+  const int inner = lines->outer_dims - 1;
+  if (inner < 0 || lines->size[inner] < 4) return false;
+  for (int t = 0; t < tensors; t++)
+    if (lines->stride[t][inner] != 1) return false;
+  return true;
+}
+
 #endif

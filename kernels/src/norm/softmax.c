@@ -117,10 +117,8 @@ static void softmax_columns(void *context, wt_word begin, wt_word end, int threa
 
 /* ---- the kernel ---------------------------------------------------------------------------- */
 static bool lies_in_columns(const job *job) {
-  const wt_lines *lines = &job->lines;
-  const int inner = lines->outer_dims - 1;
-  return job->args->self.dtype == WT_FLOAT32 && job->args->out.dtype == WT_FLOAT32 && inner >= 0 &&
-         lines->stride[0][inner] == 1 && lines->stride[1][inner] == 1 && lines->size[inner] >= 4;
+  return job->args->self.dtype == WT_FLOAT32 && job->args->out.dtype == WT_FLOAT32 &&
+         wt_lines_side_by_side(&job->lines, 2);
 }
 
 static bool lies_in_rows(const job *job) {

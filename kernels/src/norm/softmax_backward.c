@@ -3,9 +3,12 @@
 #include <math.h>
 
 #include "norm/lines.h"
+#include "reduce/f32_columns.h"
 #include "reduce/f32_runs.h"
 #include "reduce/f64_runs.h"
 
+/* Lines side by side that the column form takes together. */
+#define TILE 64
 /* Exponentials held at a time. */
 #define CHUNK 256
 
@@ -14,6 +17,7 @@ typedef struct job {
   wt_lines lines; /* tensor 0 is grad_input, 1 is grad_out, 2 is out */
   char *buffers;  /* two lines per thread, or NULL */
   size_t buffer_bytes;
+  wt_word row_width, tiles; /* of the column form: lines side by side in memory, groups of them */
 } job;
 
 /* One contiguous line; grad_input may be grad_out or out. */
@@ -70,6 +74,45 @@ static void backward_rows(void *context, wt_word begin, wt_word end, int thread)
   }
 }
 
+/* ---- float32 lines side by side ------------------------------------------------------------- */
+static void backward_tile(const job *job, float *grad_input, const float *grad_out,
+                          const float *out, wt_word width) {
+  const wt_word *step = job->lines.step, length = job->lines.length;
+  const float zero[TILE] = {0};
+  double sums[TILE] = {0}, dots[TILE] = {0};
+  float factor[TILE], probability[TILE];
+  wt_f32_columns_centered_dot(sums, dots, zero, grad_out, step[1],
+                              (wt_columns){out, step[2], length, width});
+  const bool logarithm = job->args->log != 0;
+  for (wt_word c = 0; c < width; c++) factor[c] = (float)(logarithm ? sums[c] : dots[c]);
+  for (wt_word i = 0; i < length; i++) {
+    float *to = grad_input + i * step[0];
+    const float *g = grad_out + i * step[1], *y = out + i * step[2];
+    if (logarithm) {
+      (void)WT_F32_RUN(exp_sum)(probability, y, width, 0);
+      for (wt_word c = 0; c < width; c++) to[c] = g[c] - probability[c] * factor[c];
+    } else {
+      for (wt_word c = 0; c < width; c++) to[c] = y[c] * (g[c] - factor[c]);
+    }
+  }
+}
+
+static void backward_columns(void *context, wt_word begin, wt_word end, int thread) {
+  const job *job = context;
+  const wt_lines *lines = &job->lines;
+  const wt_softmax_backward_args *args = job->args;
+  (void)thread;
+  for (wt_word item = begin; item < end; item++) {
+    const wt_word column = item % job->tiles * TILE;
+    const wt_word line = item / job->tiles * job->row_width + column;
+    backward_tile(job, wt_element(&args->grad_input, wt_line_offset(lines, 0, line)),
+                  wt_element(&args->grad_out, wt_line_offset(lines, 1, line)),
+                  wt_element(&args->out, wt_line_offset(lines, 2, line)),
+                  wt_min_word(TILE, job->row_width - column));
+  }
+}
+
+/* ---- the kernel ---------------------------------------------------------------------------- */
 WT_KERNEL(softmax_backward, 1) {
   const wt_softmax_backward_args *args = arguments;
   const wt_tensor *const tensors[] = {&args->grad_input, &args->grad_out, &args->out};
@@ -87,7 +130,16 @@ WT_KERNEL(softmax_backward, 1) {
   const wt_lines *lines = &job.lines;
   if (lines->count == 0 || lines->length == 0) return WT_OK;
 
+  const bool floats = in_place && args->out.dtype == WT_FLOAT32;
   in_place &= lines->step[0] == 1 && lines->step[1] == 1 && lines->step[2] == 1;
+  if (!in_place && floats && wt_lines_side_by_side(lines, 3)) {
+    job.row_width = lines->size[lines->outer_dims - 1];
+    job.tiles = (job.row_width + TILE - 1) / TILE;
+    wt_parallel_for(lines->count / job.row_width * job.tiles,
+                    wt_grain(4 * (int64_t)lines->length * wt_min_word(TILE, job.row_width)),
+                    backward_columns, &job);
+    return WT_OK;
+  }
   if (!in_place) {
     job.buffer_bytes = 2 * (size_t)lines->length * (args->out.dtype == WT_FLOAT64 ? 8 : 4);
     job.buffers = wt_alloc(job.buffer_bytes * (size_t)wt_thread_limit());

@@ -73,6 +73,11 @@ bool wt_run_walk_next(wt_run_walk *walk) {
   walk->position += walk->length;
   if (walk->position >= walk->end) return false;
   const int inner = reduction->reduced_dims - 1;
+  if (inner == 0) {
+    walk->offset = (wt_word)walk->position * reduction->reduced_stride[0];
+    walk->length = (wt_word)(walk->end - walk->position);
+    return true;
+  }
   const wt_word run = reduction->reduced_size[inner];
   const int64_t left = walk->end - walk->position, to_edge = run - walk->position % run;
   walk->offset = wt_offset_of(walk->position, reduction->reduced_dims, reduction->reduced_size,
