@@ -72,20 +72,35 @@ static void FN(locate_points)(const wt_correlation *problem, const FN(plane) * p
   }
 }
 
-/* Packs LANES points, the left or right half of a panel. */
-WT_INLINE void FN(pack_points)(T *to, const T *plane, const wt_word *offsets, wt_word depth,
-                               const wt_word *points) {
-  bool dense = true;
-  WT_UNROLL
-  for (int i = 1; i < LANES; i++) dense &= points[i] == points[0] + i;
-  if (dense) {
+WT_INLINE bool FN(consecutive)(const wt_word *points, int count) {
+  bool consecutive = true;
+  for (int i = 1; i < count; i++) consecutive &= points[i] == points[0] + i;
+  return consecutive;
+}
+
+/* Packs the points of a panel: by whole vectors where they are neighbours in the plane. */
+static void FN(pack_points)(T *to, const T *plane, const wt_word *offsets, wt_word depth,
+                            const wt_word *points) {
+  if (FN(consecutive)(points, COLUMNS)) {
     plane += points[0];
-    for (wt_word d = 0; d < depth; d++) STORE(to + d * COLUMNS, LOAD(plane + offsets[d]));
-  } else {
-    for (wt_word d = 0; d < depth; d++) {
+    for (wt_word d = 0; d < depth; d++, to += COLUMNS) {
       const T *from = plane + offsets[d];
-      WT_UNROLL
-      for (int i = 0; i < LANES; i++) to[d * COLUMNS + i] = from[points[i]];
+      STORE(to, LOAD(from));
+      STORE(to + LANES, LOAD(from + LANES));
+    }
+    return;
+  }
+  for (int half = 0; half < COLUMNS; half += LANES, points += LANES) {
+    if (FN(consecutive)(points, LANES)) {
+      const T *from = plane + points[0];
+      for (wt_word d = 0; d < depth; d++)
+        STORE(to + half + d * COLUMNS, LOAD(from + offsets[d]));
+    } else {
+      for (wt_word d = 0; d < depth; d++) {
+        const T *from = plane + offsets[d];
+        WT_UNROLL
+        for (int i = 0; i < LANES; i++) to[half + d * COLUMNS + i] = from[points[i]];
+      }
     }
   }
 }
@@ -105,7 +120,6 @@ static void FN(correlate_chunk)(const FN(correlate_job) * job, const FN(plane) *
       const wt_word *offsets = job->offsets + depth_at;
       FN(locate_points)(problem, plane, box, first + p, count - p, points);
       FN(pack_points)(to, plane->data, offsets, depth, points);
-      FN(pack_points)(to + LANES, plane->data, offsets, depth, points + LANES);
     }
     for (wt_word f = 0; f < problem->filters; f += WT_TILE_ROWS) {
       wt_word rows = problem->filters - f < WT_TILE_ROWS ? problem->filters - f : WT_TILE_ROWS;
@@ -197,7 +211,7 @@ static bool FN(dense_out)(const wt_correlation *problem, const wt_conv_boxes *bo
 /* Positions of a plane: half a second-level cache. Packed panels: a quarter. */
 #define WT_PLANE_ELEMENTS (128 * 1024)
 #define WT_PANEL_ELEMENTS (64 * 1024)
-#define WT_CONV_DEPTH 512
+#define WT_CONV_DEPTH 640
 
 static void FN(correlate_plan)(FN(correlate_job) * job, int threads) {
   const wt_correlation *problem = job->problem;

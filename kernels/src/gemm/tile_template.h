@@ -3,23 +3,12 @@
 
 #include "gemm/transpose_template.h"
 
-/* acc[r][..] += sum over depth of left[.][r] * right[.][..], for the first `rows` rows. */
+/* acc[r][..] += sum over depth of left[.][r] * right[.][..], for the first `rows` rows.
+ *
+ * The loop is not unrolled further: clang would gather the loads of several steps before their
+ * products, and V8 would then spill. One step's bookkeeping hides behind its eight products. */
 WT_INLINE void FN(tile_accumulate)(const int rows, wt_word depth, const T *left, const T *right,
                                    V acc[WT_TILE_ROWS][2]) {
-  for (; depth >= 4; depth -= 4) {
-    WT_UNROLL
-    for (int step = 0; step < 4; step++) {
-      V right0 = LOAD(right + step * COLUMNS), right1 = LOAD(right + step * COLUMNS + LANES);
-      WT_UNROLL
-      for (int r = 0; r < rows; r++) {
-        V scalar = LOAD_SPLAT(left + step * WT_TILE_ROWS + r);
-        acc[r][0] = MADD(scalar, right0, acc[r][0]);
-        acc[r][1] = MADD(scalar, right1, acc[r][1]);
-      }
-    }
-    left += 4 * WT_TILE_ROWS;
-    right += 4 * COLUMNS;
-  }
   for (; depth > 0; depth--) {
     V right0 = LOAD(right), right1 = LOAD(right + LANES);
     WT_UNROLL
@@ -39,22 +28,7 @@ WT_INLINE void FN(tile_accumulate_rows)(const int rows, wt_word depth, const T *
                                         V acc[WT_TILE_ROWS][2]) {
   const T *row[WT_TILE_ROWS];
   WT_UNROLL
-  for (int r = 0; r < WT_TILE_ROWS; r++) row[r] = left + (r < rows ? r : 0) * row_stride;
-  for (; depth >= 4; depth -= 4) {
-    WT_UNROLL
-    for (int step = 0; step < 4; step++) {
-      V right0 = LOAD(right + step * COLUMNS), right1 = LOAD(right + step * COLUMNS + LANES);
-      WT_UNROLL
-      for (int r = 0; r < rows; r++) {
-        V scalar = LOAD_SPLAT(row[r] + step);
-        acc[r][0] = MADD(scalar, right0, acc[r][0]);
-        acc[r][1] = MADD(scalar, right1, acc[r][1]);
-      }
-    }
-    WT_UNROLL
-    for (int r = 0; r < rows; r++) row[r] += 4;
-    right += 4 * COLUMNS;
-  }
+  for (int r = 0; r < rows; r++) row[r] = left + r * row_stride;
   for (; depth > 0; depth--) {
     V right0 = LOAD(right), right1 = LOAD(right + LANES);
     WT_UNROLL
