@@ -86,12 +86,7 @@ from wasm_torch._functions import (  # noqa: E402
     set_printoptions,
     typename,
 )
-from wasm_torch import autograd, linalg, nn, optim, random, special, testing, utils  # noqa: E402
-from wasm_torch.nn.parameter import Parameter as _Parameter  # noqa: E402, F401
-from wasm_torch.serialization import load, save  # noqa: E402
-
-FloatTensor = DoubleTensor = LongTensor = None
-del FloatTensor, DoubleTensor, LongTensor
+from wasm_torch import autograd, linalg, nn, random, special, utils  # noqa: E402
 
 
 def __getattr__(name: str) -> Any:

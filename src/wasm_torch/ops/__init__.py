@@ -14,6 +14,7 @@ from wasm_torch.ops import (  # noqa: F401 - importing declares the rows
     normalization,
     sorting,
     random,
+    composites,
 )
 from wasm_torch import _C
 from wasm_torch.ops._table import FUNCTIONS, METHODS, PACKETS, TABLE, connect_fast_paths, op

@@ -28,13 +28,13 @@ think of broadcasting or type promotion.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops._convert import Mismatch, converter, type_name
 from wasm_torch.ops._schema import REQUIRED, Schema, parse
+from wasm_torch.return_types import return_type
 
 #: Every row by its qualified name, such as ``add.Tensor``.
 TABLE: dict[str, Op] = {}
@@ -126,9 +126,8 @@ class Op(_C.OpBase):
         lists = [i for i, a in enumerate(arguments) if a.type == "int[]" and not a.keyword_only]
         self.spread = lists[0] if lists and lists[0] in (0, 1) else -1
         names = schema.return_names
-        self.result_type = (
-            namedtuple(schema.name, names) if len(names) > 1 and all(names) else None  # type: ignore[misc]
-        )
+        unnamed = not all(names) or names[0].startswith("result")
+        self.result_type = None if len(names) < 2 or unnamed else return_type(schema.name, names)
         self.differentiable = bool(wants)
 
     # ---- arguments ---------------------------------------------------------------------------
@@ -288,7 +287,7 @@ def _formula_argument(
     if kind == "needs":
         return needs
     if kind == "value":
-        return values[position]
+        return values[position] if position in values else node.op.defaults[position]
     if kind == "output":
         return outputs[position]
     span = spans[position]

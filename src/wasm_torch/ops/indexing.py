@@ -329,7 +329,7 @@ def index_copy(self: Any, dim: int, index: Any, source: Any) -> Any:
 @op("index_fill.int_Scalar(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
     family="indexing", wrapped_numbers=True, inplace=True,
     vjp={"self": lambda grad, dim, index: grad.index_fill(dim, index, 0),
-         "value": lambda grad, dim, index: grad.index_select(dim, index).sum()})
+         "value": lambda grad, dim, index: grad.index_select(dim, index.unique()).sum()})
 def index_fill(self: Any, dim: int, index: Any, value: Any) -> Any:
     if isinstance(value, _C.TensorBase):
         if value.ndim:

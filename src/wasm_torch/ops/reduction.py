@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from wasm_torch.ops._kernels import (
     wrap_dims,
 )
 from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, scalar_name
+from wasm_torch.return_types import return_type
 
 
 def reduce(
@@ -293,7 +293,7 @@ def aminmax(self: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     return _AMINMAX(*result)
 
 
-_AMINMAX = namedtuple("aminmax", ("min", "max"))
+_AMINMAX = return_type("aminmax", ("min", "max"))
 
 
 # ---- truth ---------------------------------------------------------------------------------------
@@ -383,7 +383,7 @@ _spread_rows("std", std_correction)
 
 
 def _with_mean(name: str) -> None:
-    result = namedtuple(f"{name}_mean", (name, "mean"))
+    result = return_type(f"{name}_mean", (name, "mean"))
 
     def call(self: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
              correction: Any = None) -> Any:

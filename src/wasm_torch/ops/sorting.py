@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
 from wasm_torch.ops._table import FUNCTIONS, composite, op
 from wasm_torch.ops.reduction import value_at
+from wasm_torch.return_types import return_type
 
 
 def _scattered(grad: Any, size: Any, indices: Any, dim: int) -> Any:
@@ -465,7 +465,7 @@ def _quantile_rows(name: str, skip_nan: bool) -> None:
 _quantile_rows("quantile", False)
 _quantile_rows("nanquantile", True)
 
-_HISTOGRAM = namedtuple("histogram", ("hist", "bin_edges"))
+_HISTOGRAM = return_type("histogram", ("hist", "bin_edges"))
 
 
 @composite(method=True)
