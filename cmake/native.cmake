@@ -5,8 +5,8 @@ include(cmake/native_arch.cmake)
 
 find_package(Threads REQUIRED)
 
-# Objects, not an archive: the kernel table refers to kernels weakly, and a weak reference does not
-# pull a member out of an archive.
+# Objects, not an archive: every kernel belongs to the engine, and the test program registers its
+# cases by constructors.
 add_library(wasm_torch_engine OBJECT ${ENGINE_SOURCES})
 target_include_directories(wasm_torch_engine PUBLIC ${ENGINE_INCLUDES})
 target_compile_definitions(wasm_torch_engine PUBLIC ${ENGINE_DEFINITIONS})
