@@ -62,7 +62,10 @@ def version_of(emcc: str) -> tuple[int, ...]:
 def install() -> None:
     """Makes ``.toolchain/emscripten/bin`` once; an interrupted call is simply repeated."""
     stamp = PREFIX / ".complete"
-    system = shutil.which("emcc")
+    elsewhere = os.pathsep.join(
+        folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != PREFIX / "bin"
+    )
+    system = shutil.which("emcc", path=elsewhere)
     suitable = system is not None and version_of(system) >= MINIMUM
     key = f"{system} {version_of(system)}" if suitable else repr((PACKAGES, UNUSED))
     if stamp.exists() and stamp.read_text() == key:
@@ -72,7 +75,7 @@ def install() -> None:
     if suitable:
         say(f"using the emscripten on PATH ({system})")
         for tool in (*TOOLS, "wasm-opt"):
-            found = shutil.which(tool)
+            found = shutil.which(tool, path=elsewhere)
             if found:
                 write_program(PREFIX / "bin" / tool, f'exec "{found}" "$@"')
     else:
