@@ -39,10 +39,14 @@ static inline void layout_free(wt_tensor *tensor) { free((void *)tensor->data); 
 /* The relative precision of results of a dtype that come from some hundred operations. */
 static inline double layout_tolerance(int dtype) {
   switch (dtype) {
-    case WT_FLOAT16: return 2e-3;
-    case WT_BFLOAT16: return 1.6e-2;
-    case WT_FLOAT32: return 1e-5;
-    default: return 1e-12;
+    case WT_FLOAT16:
+      return 2e-3;
+    case WT_BFLOAT16:
+      return 1.6e-2;
+    case WT_FLOAT32:
+      return 1e-5;
+    default:
+      return 1e-12;
   }
 }
 

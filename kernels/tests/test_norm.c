@@ -151,7 +151,8 @@ static void compare_layer_norm(const layer_norm_case *t, double tolerance) {
     double g_sum = 0, dot = 0;
     for (int64_t c = 0; c < columns; c++) {
       const double d = check_get(&t->input, r * columns + c) - m.mean;
-      const double w = affine ? check_get(&t->weight, c) : 1, b = affine ? check_get(&t->bias, c) : 0;
+      const double w = affine ? check_get(&t->weight, c) : 1,
+                   b = affine ? check_get(&t->bias, c) : 0;
       const double grad = check_get(&t->grad_out, r * columns + c);
       CHECK_CLOSE(check_get(&t->out, r * columns + c), d * rstd * w + b, tolerance);
       g_sum += grad * w;
@@ -161,7 +162,8 @@ static void compare_layer_norm(const layer_norm_case *t, double tolerance) {
     }
     for (int64_t c = 0; c < columns; c++) {
       const double d = check_get(&t->input, r * columns + c) - m.mean, n = (double)columns;
-      const double g = check_get(&t->grad_out, r * columns + c) * (affine ? check_get(&t->weight, c) : 1);
+      const double g =
+          check_get(&t->grad_out, r * columns + c) * (affine ? check_get(&t->weight, c) : 1);
       CHECK_CLOSE(check_get(&t->grad_input, r * columns + c),
                   rstd * (g - g_sum / n - d * rstd * rstd * dot / n), 4 * tolerance);
     }
@@ -195,12 +197,12 @@ static void layer_norm_run(check_random *random, int dtype, wt_word rows, wt_wor
   wt_layer_norm_args args = {sizeof args, t.out, t.mean, t.rstd, t.input, t.weight, t.bias, 1e-5};
   CHECK(wt_layer_norm(&args) == WT_OK);
   wt_layer_norm_backward_args backward = {sizeof backward, t.grad_input, t.grad_weight,
-                                          t.grad_bias, t.grad_out, t.input, t.mean, t.rstd,
-                                          t.weight};
+                                          t.grad_bias,     t.grad_out,   t.input,
+                                          t.mean,          t.rstd,       t.weight};
   CHECK(wt_layer_norm_backward(&backward) == WT_OK);
   compare_layer_norm(&t, (dtype == WT_FLOAT64 ? 10 : 3) * layout_tolerance(dtype));
-  wt_tensor *tensors[] = {&t.out, &t.mean, &t.rstd, &t.input, &t.weight, &t.bias,
-                          &t.grad_out, &t.grad_input, &t.grad_weight, &t.grad_bias};
+  wt_tensor *tensors[] = {&t.out,  &t.mean,     &t.rstd,       &t.input,       &t.weight,
+                          &t.bias, &t.grad_out, &t.grad_input, &t.grad_weight, &t.grad_bias};
   for (int k = 0; k < 10; k++)
     if (wt_is_present(tensors[k])) layout_free(tensors[k]);
 }
@@ -221,8 +223,10 @@ TEST(layer_norm_keeps_small_deviations_from_large_means) {
   float x[256], out[256];
   for (int i = 0; i < 256; i++) x[i] = 8192.0f + (i & 1 ? 0.5f : -0.5f);
   wt_tensor self = CHECK_TENSOR(x, WT_FLOAT32, 1, 256);
-  wt_layer_norm_args args = {sizeof args, CHECK_TENSOR(out, WT_FLOAT32, 1, 256), check_absent(),
-                             check_absent(), self, check_absent(), check_absent(), 0};
+  wt_layer_norm_args args = {sizeof args,    CHECK_TENSOR(out, WT_FLOAT32, 1, 256),
+                             check_absent(), check_absent(),
+                             self,           check_absent(),
+                             check_absent(), 0};
   CHECK(wt_layer_norm(&args) == WT_OK);
   for (int i = 0; i < 256; i++) CHECK_CLOSE((double)out[i], i & 1 ? 1 : -1, 1e-6);
 }
@@ -261,8 +265,7 @@ static void compare_channel(const batch_norm_case *t, int64_t c, moments m, doub
   for (int64_t n = 0; n < t->input.size[0]; n++)
     for (int64_t s = 0; s < t->input.size[2]; s++) {
       const double d = at3(&t->input, n, c, s) - m.mean, g = at3(&t->grad_out, n, c, s);
-      const double centered =
-          t->training ? g - sum / count - d * invstd * invstd * dot / count : g;
+      const double centered = t->training ? g - sum / count - d * invstd * invstd * dot / count : g;
       CHECK_CLOSE(at3(&t->grad_input, n, c, s), centered * invstd * w, 2 * tolerance);
     }
   CHECK_CLOSE(check_get(&t->save_mean, c), m.mean, tolerance);
@@ -286,8 +289,8 @@ static void batch_norm_run(check_random *random, int dtype, const wt_word size[3
   t.grad_input.data = (wt_word)calloc((size_t)extent, wt_dtype_size(dtype));
   t.grad_out.data = (wt_word)calloc((size_t)extent, wt_dtype_size(dtype));
   check_fill(&t.grad_out, random, -1, 1);
-  wt_tensor *vectors[] = {&t.save_mean, &t.save_invstd, &t.weight, &t.bias, &t.running_mean,
-                          &t.running_var, &t.grad_weight, &t.grad_bias};
+  wt_tensor *vectors[] = {&t.save_mean,    &t.save_invstd, &t.weight,      &t.bias,
+                          &t.running_mean, &t.running_var, &t.grad_weight, &t.grad_bias};
   for (int k = 0; k < 8; k++) {
     *vectors[k] = layout_tensor(random, statistics, 1, &channels, layout_any(random));
     check_fill(vectors[k], random, 0.5, 1.5);
@@ -298,12 +301,13 @@ static void batch_norm_run(check_random *random, int dtype, const wt_word size[3
     before[c] = check_get(&t.running_mean, c);
     before[channels + c] = check_get(&t.running_var, c);
   }
-  wt_batch_norm_args args = {sizeof args, t.out, t.save_mean, t.save_invstd, t.input, weight, bias,
-                             t.running_mean, t.running_var, training, 0.1, 1e-5};
+  wt_batch_norm_args args = {sizeof args,   t.out,    t.save_mean, t.save_invstd,
+                             t.input,       weight,   bias,        t.running_mean,
+                             t.running_var, training, 0.1,         1e-5};
   CHECK(wt_batch_norm(&args) == WT_OK);
-  wt_batch_norm_backward_args backward = {sizeof backward, t.grad_input, t.grad_weight,
-                                          t.grad_bias, t.grad_out, t.input, weight, t.save_mean,
-                                          t.save_invstd, training};
+  wt_batch_norm_backward_args backward = {sizeof backward, t.grad_input, t.grad_weight, t.grad_bias,
+                                          t.grad_out,      t.input,      weight,        t.save_mean,
+                                          t.save_invstd,   training};
   CHECK(wt_batch_norm_backward(&backward) == WT_OK);
   const double tolerance = (dtype == WT_FLOAT64 ? 100 : 4) * layout_tolerance(dtype);
   const double count = (double)(size[0] * size[2]);
@@ -317,9 +321,10 @@ static void batch_norm_run(check_random *random, int dtype, const wt_word size[3
                     tolerance);
     CHECK_CLOSE(check_get(&t.running_mean, c), (1 - momentum) * before[c] + momentum * batch.mean,
                 tolerance);
-    CHECK_CLOSE(check_get(&t.running_var, c),
-                (1 - momentum) * before[channels + c] + momentum * batch.variance * count / (count - 1),
-                tolerance);
+    CHECK_CLOSE(
+        check_get(&t.running_var, c),
+        (1 - momentum) * before[channels + c] + momentum * batch.variance * count / (count - 1),
+        tolerance);
   }
   free(before);
   for (int k = 0; k < 8; k++) layout_free(vectors[k]);
@@ -366,9 +371,18 @@ TEST(batch_norm_variance_does_not_cancel) {
                            : CHECK_TENSOR(x, WT_FLOAT32, N, C, S);
     wt_tensor result = input;
     result.data = (wt_word)out;
-    wt_batch_norm_args args = {sizeof args, result, check_absent(), CHECK_TENSOR(invstd, WT_FLOAT32, C),
-                               input, check_absent(), check_absent(), check_absent(),
-                               check_absent(), 1, 0.1, 0};
+    wt_batch_norm_args args = {sizeof args,
+                               result,
+                               check_absent(),
+                               CHECK_TENSOR(invstd, WT_FLOAT32, C),
+                               input,
+                               check_absent(),
+                               check_absent(),
+                               check_absent(),
+                               check_absent(),
+                               1,
+                               0.1,
+                               0};
     CHECK(wt_batch_norm(&args) == WT_OK);
     for (int c = 0; c < C; c++) CHECK_CLOSE((double)invstd[c], 4, 1e-6);
     for (int i = 0; i < N * C * S; i++) CHECK_CLOSE(fabs((double)out[i]), 1, 1e-6);
@@ -377,10 +391,16 @@ TEST(batch_norm_variance_does_not_cancel) {
 
 TEST(batch_norm_writes_only_the_gradients_asked_for) {
   float x[6] = {1, 2, 3, 4, 5, 7}, g[6] = {1, 0, 2, 1, 1, 3}, mean = 0, invstd = 1, bias = 0;
-  wt_batch_norm_backward_args args = {
-      sizeof args, check_absent(), check_absent(), CHECK_TENSOR(&bias, WT_FLOAT32, 1),
-      CHECK_TENSOR(g, WT_FLOAT32, 2, 1, 3), CHECK_TENSOR(x, WT_FLOAT32, 2, 1, 3), check_absent(),
-      CHECK_TENSOR(&mean, WT_FLOAT32, 1), CHECK_TENSOR(&invstd, WT_FLOAT32, 1), 0};
+  wt_batch_norm_backward_args args = {sizeof args,
+                                      check_absent(),
+                                      check_absent(),
+                                      CHECK_TENSOR(&bias, WT_FLOAT32, 1),
+                                      CHECK_TENSOR(g, WT_FLOAT32, 2, 1, 3),
+                                      CHECK_TENSOR(x, WT_FLOAT32, 2, 1, 3),
+                                      check_absent(),
+                                      CHECK_TENSOR(&mean, WT_FLOAT32, 1),
+                                      CHECK_TENSOR(&invstd, WT_FLOAT32, 1),
+                                      0};
   CHECK(wt_batch_norm_backward(&args) == WT_OK);
   CHECK_CLOSE((double)bias, 8, 1e-7);
   args.mean = check_absent();
@@ -390,8 +410,17 @@ TEST(batch_norm_writes_only_the_gradients_asked_for) {
 TEST(batch_norm_needs_statistics_outside_training) {
   float x[6] = {0};
   wt_tensor input = CHECK_TENSOR(x, WT_FLOAT32, 2, 3, 1);
-  wt_batch_norm_args args = {sizeof args, input, check_absent(), check_absent(), input,
-                             check_absent(), check_absent(), check_absent(), check_absent(), 0, 0.1,
+  wt_batch_norm_args args = {sizeof args,
+                             input,
+                             check_absent(),
+                             check_absent(),
+                             input,
+                             check_absent(),
+                             check_absent(),
+                             check_absent(),
+                             check_absent(),
+                             0,
+                             0.1,
                              1e-5};
   CHECK(wt_batch_norm(&args) == WT_BAD_ARGUMENT);
 }

@@ -55,10 +55,12 @@ static void over_layouts(uint64_t seed, unsigned present, kernel_step kernel,
       compare_steps(&random, dtypes[d], 1, (wt_word[]){1}, one_layout, present, kernel, reference,
                     settings);
     }
-  compare_steps(&random, WT_FLOAT32, 1, (wt_word[]){40001}, true, present, kernel, reference, settings);
+  compare_steps(&random, WT_FLOAT32, 1, (wt_word[]){40001}, true, present, kernel, reference,
+                settings);
 }
 
-/* ---- SGD --------------------------------------------------------------------------------------- */
+/* ---- SGD ---------------------------------------------------------------------------------------
+ */
 static int sgd_kernel(const void *settings, const wt_tensor *t, int step) {
   wt_sgd_args args = *(const wt_sgd_args *)settings;
   args.param = t[0];
@@ -90,15 +92,25 @@ TEST(sgd_follows_its_formula) {
 }
 
 TEST(sgd_first_step_ignores_the_buffer) {
-  float param[5] = {1, 1, 1, 1, 1}, grad[5] = {1, 2, 3, 4, 5}, buffer[5] = {NAN, NAN, NAN, NAN, NAN};
-  wt_sgd_args args = {sizeof args, CHECK_TENSOR(param, WT_FLOAT32, 5),
-                      CHECK_TENSOR(grad, WT_FLOAT32, 5), CHECK_TENSOR(buffer, WT_FLOAT32, 5), 0.5,
-                      0.9, 0.5, 0, 0, 0, 1};
+  float param[5] = {1, 1, 1, 1, 1}, grad[5] = {1, 2, 3, 4, 5},
+        buffer[5] = {NAN, NAN, NAN, NAN, NAN};
+  wt_sgd_args args = {sizeof args,
+                      CHECK_TENSOR(param, WT_FLOAT32, 5),
+                      CHECK_TENSOR(grad, WT_FLOAT32, 5),
+                      CHECK_TENSOR(buffer, WT_FLOAT32, 5),
+                      0.5,
+                      0.9,
+                      0.5,
+                      0,
+                      0,
+                      0,
+                      1};
   CHECK(wt_sgd(&args) == WT_OK);
   for (int i = 0; i < 5; i++) CHECK(buffer[i] == grad[i] && param[i] == 1 - 0.5f * grad[i]);
 }
 
-/* ---- Adam -------------------------------------------------------------------------------------- */
+/* ---- Adam --------------------------------------------------------------------------------------
+ */
 static int adam_kernel(const void *settings, const wt_tensor *t, int step) {
   wt_adam_args args = *(const wt_adam_args *)settings;
   args.param = t[0];
@@ -112,8 +124,10 @@ static int adam_kernel(const void *settings, const wt_tensor *t, int step) {
 
 static void adam_step(const wt_adam_args *a, double *state, int step, bool amsgrad) {
   double g = a->maximize ? -state[1] : state[1];
-  if (a->decoupled) state[0] *= 1 - a->lr * a->weight_decay;
-  else g += a->weight_decay * state[0];
+  if (a->decoupled)
+    state[0] *= 1 - a->lr * a->weight_decay;
+  else
+    g += a->weight_decay * state[0];
   state[2] += (g - state[2]) * (1 - a->beta1);
   state[3] = a->beta2 * state[3] + (1 - a->beta2) * g * g;
   state[4] = fmax(state[4], state[3]);
@@ -130,10 +144,10 @@ static void amsgrad_reference(const void *settings, double *state, int step) {
 
 TEST(adam_follows_its_formula) {
   const wt_adam_args plain = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-3};
-  const wt_adam_args decayed = {.lr = 0.01, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3,
-                                .weight_decay = 0.1, .maximize = 1};
-  const wt_adam_args decoupled = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-3,
-                                  .weight_decay = 0.1, .decoupled = 1};
+  const wt_adam_args decayed = {
+      .lr = 0.01, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.1, .maximize = 1};
+  const wt_adam_args decoupled = {
+      .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-3, .weight_decay = 0.1, .decoupled = 1};
   const wt_adam_args *all[] = {&plain, &decayed, &decoupled};
   for (int k = 0; k < 3; k++) {
     over_layouts(5, 15, adam_kernel, adam_reference, all[k]);
@@ -141,7 +155,8 @@ TEST(adam_follows_its_formula) {
   }
 }
 
-/* ---- RMSprop ----------------------------------------------------------------------------------- */
+/* ---- RMSprop -----------------------------------------------------------------------------------
+ */
 static int rmsprop_kernel(const void *settings, const wt_tensor *t, int step) {
   wt_rmsprop_args args = *(const wt_rmsprop_args *)settings;
   (void)step;
@@ -172,15 +187,16 @@ static void centered_reference(const void *settings, double *state, int step) {
 
 TEST(rmsprop_follows_its_formula) {
   const wt_rmsprop_args plain = {.lr = 0.01, .alpha = 0.9, .eps = 1e-2, .weight_decay = 0.1};
-  const wt_rmsprop_args momentum = {.lr = 0.01, .alpha = 0.9, .eps = 1e-2, .momentum = 0.5,
-                                    .maximize = 1};
+  const wt_rmsprop_args momentum = {
+      .lr = 0.01, .alpha = 0.9, .eps = 1e-2, .momentum = 0.5, .maximize = 1};
   over_layouts(7, 7, rmsprop_kernel, rmsprop_reference, &plain);
   over_layouts(8, 23, rmsprop_kernel, centered_reference, &plain);
   over_layouts(9, 15, rmsprop_kernel, rmsprop_reference, &momentum);
   over_layouts(10, 31, rmsprop_kernel, centered_reference, &momentum);
 }
 
-/* ---- bad arguments ------------------------------------------------------------------------------ */
+/* ---- bad arguments ------------------------------------------------------------------------------
+ */
 TEST(optimizers_reject_tensors_that_do_not_fit) {
   float x[6] = {0};
   int32_t integers[6] = {0};
@@ -191,7 +207,10 @@ TEST(optimizers_reject_tensors_that_do_not_fit) {
   CHECK(wt_sgd(&sgd) == WT_BAD_ARGUMENT);
   sgd.grad = CHECK_TENSOR(integers, WT_INT32, 6);
   CHECK(wt_sgd(&sgd) == WT_UNSUPPORTED_DTYPE);
-  wt_adam_args adam = {.param = six, .grad = six, .exp_avg = six, .exp_avg_sq = check_absent(),
+  wt_adam_args adam = {.param = six,
+                       .grad = six,
+                       .exp_avg = six,
+                       .exp_avg_sq = check_absent(),
                        .max_exp_avg_sq = check_absent()};
   CHECK(wt_adam(&adam) == WT_BAD_ARGUMENT);
 }

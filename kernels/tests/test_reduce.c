@@ -23,10 +23,14 @@ static double reference_norm(const double *x, int64_t count, double order) {
   double total = order == -INFINITY ? INFINITY : 0;
   for (int64_t i = 0; i < count; i++) {
     double a = fabs(x[i]);
-    if (order == 0) total += a != 0;
-    else if (isinf(order) && (isnan(a) || isnan(total))) total = NAN;
-    else if (isinf(order)) total = order > 0 ? fmax(total, a) : fmin(total, a);
-    else total += pow(a, order);
+    if (order == 0)
+      total += a != 0;
+    else if (isinf(order) && (isnan(a) || isnan(total)))
+      total = NAN;
+    else if (isinf(order))
+      total = order > 0 ? fmax(total, a) : fmin(total, a);
+    else
+      total += pow(a, order);
   }
   return order == 0 || isinf(order) ? total : pow(total, 1 / order);
 }
@@ -48,12 +52,18 @@ static double reference_log_sum_exp(const double *x, int64_t count) {
 static double reference(int op, double parameter, const double *x, int64_t count) {
   double total = op == WT_REDUCE_prod || op == WT_REDUCE_all;
   switch (op) {
-    case WT_REDUCE_amax: return reference_extreme(x, count, true);
-    case WT_REDUCE_amin: return reference_extreme(x, count, false);
-    case WT_REDUCE_var: return reference_variance(x, count, parameter);
-    case WT_REDUCE_std: return sqrt(reference_variance(x, count, parameter));
-    case WT_REDUCE_norm: return reference_norm(x, count, parameter);
-    case WT_REDUCE_logsumexp: return reference_log_sum_exp(x, count);
+    case WT_REDUCE_amax:
+      return reference_extreme(x, count, true);
+    case WT_REDUCE_amin:
+      return reference_extreme(x, count, false);
+    case WT_REDUCE_var:
+      return reference_variance(x, count, parameter);
+    case WT_REDUCE_std:
+      return sqrt(reference_variance(x, count, parameter));
+    case WT_REDUCE_norm:
+      return reference_norm(x, count, parameter);
+    case WT_REDUCE_logsumexp:
+      return reference_log_sum_exp(x, count);
   }
   for (int64_t i = 0; i < count; i++) {
     if (op == WT_REDUCE_sum || op == WT_REDUCE_mean) total += x[i];
@@ -143,8 +153,8 @@ TEST(reduce_corrections) {
 
 TEST(reduce_integers_and_bool) {
   check_random random = {4};
-  const int ops[] = {WT_REDUCE_sum,  WT_REDUCE_prod, WT_REDUCE_amax, WT_REDUCE_amin,
-                     WT_REDUCE_any,  WT_REDUCE_all,  WT_REDUCE_count_nonzero, WT_REDUCE_nansum};
+  const int ops[] = {WT_REDUCE_sum, WT_REDUCE_prod, WT_REDUCE_amax,          WT_REDUCE_amin,
+                     WT_REDUCE_any, WT_REDUCE_all,  WT_REDUCE_count_nonzero, WT_REDUCE_nansum};
   for (int k = 0; k < 8; k++)
     for (int round = 0; round < 60; round++) {
       const int dtype = all_dtypes[4 + round % 6];
@@ -162,14 +172,14 @@ TEST(reduce_integer_sums_are_exact_and_wrap) {
 }
 
 /* ---- shapes of the fast paths --------------------------------------------------------------- */
-static void compare_sized(check_random *random, int dtype, wt_word n, wt_word c, wt_word s, int kept,
-                          layout kind) {
+static void compare_sized(check_random *random, int dtype, wt_word n, wt_word c, wt_word s,
+                          int kept, layout kind) {
   const wt_word size[3] = {n, c, s};
   wt_word out_size[3];
   for (int d = 0; d < 3; d++) out_size[d] = kept >> d & 1 ? size[d] : 1;
   wt_tensor self = layout_tensor(random, dtype, 3, size, kind);
   check_fill(&self, random, -1, 1);
-  const int ops[] = {WT_REDUCE_sum, WT_REDUCE_mean,  WT_REDUCE_amax,     WT_REDUCE_amin,
+  const int ops[] = {WT_REDUCE_sum, WT_REDUCE_mean,  WT_REDUCE_amax,      WT_REDUCE_amin,
                      WT_REDUCE_var, WT_REDUCE_norm,  WT_REDUCE_logsumexp, WT_REDUCE_any,
                      WT_REDUCE_all, WT_REDUCE_nansum};
   for (int k = 0; k < 10; k++) {
@@ -231,7 +241,8 @@ TEST(reduce_sum_of_a_million_tenths) {
   CHECK_CLOSE((double)sum, (double)0.1f * COUNT, 1e-6);
   /* A mean far above the deviation: sums of squares alone would cancel. */
   for (int i = 0; i < COUNT; i++) x[i] = 4096.0f + (i & 1 ? 0.25f : -0.25f);
-  args = (wt_reduce_args){sizeof args, CHECK_TENSOR(&variance, WT_FLOAT32, 1), self, WT_REDUCE_var, 0};
+  args =
+      (wt_reduce_args){sizeof args, CHECK_TENSOR(&variance, WT_FLOAT32, 1), self, WT_REDUCE_var, 0};
   CHECK(wt_reduce(&args) == WT_OK);
   CHECK_CLOSE((double)variance, 0.0625, 1e-6);
   free(x);
@@ -240,7 +251,8 @@ TEST(reduce_sum_of_a_million_tenths) {
 /* ---- special values -------------------------------------------------------------------------- */
 static double reduce_floats(int op, double parameter, const float *values, wt_word count) {
   float result = 0;
-  wt_tensor self = CHECK_TENSOR(values, WT_FLOAT32, count), out = CHECK_TENSOR(&result, WT_FLOAT32, 1);
+  wt_tensor self = CHECK_TENSOR(values, WT_FLOAT32, count),
+            out = CHECK_TENSOR(&result, WT_FLOAT32, 1);
   wt_reduce_args args = {sizeof args, out, self, op, parameter};
   CHECK(wt_reduce(&args) == WT_OK);
   return (double)result;
@@ -249,7 +261,7 @@ static double reduce_floats(int op, double parameter, const float *values, wt_wo
 TEST(reduce_nothing_gives_identities) {
   const float none[1] = {0};
   wt_word size[1] = {0};
-  const int ops[] = {WT_REDUCE_sum, WT_REDUCE_mean, WT_REDUCE_prod, WT_REDUCE_var,
+  const int ops[] = {WT_REDUCE_sum,  WT_REDUCE_mean,      WT_REDUCE_prod,  WT_REDUCE_var,
                      WT_REDUCE_norm, WT_REDUCE_logsumexp, WT_REDUCE_nansum};
   const double expected[] = {0, NAN, 1, NAN, 0, -INFINITY, 0};
   for (int k = 0; k < 7; k++) {
@@ -288,7 +300,8 @@ TEST(reduce_rejects_what_it_cannot_do) {
   int32_t values[4] = {0};
   float result;
   wt_tensor self = CHECK_TENSOR(values, WT_INT32, 4);
-  wt_reduce_args args = {sizeof args, CHECK_TENSOR(&result, WT_FLOAT32, 1), self, WT_REDUCE_mean, 0};
+  wt_reduce_args args = {sizeof args, CHECK_TENSOR(&result, WT_FLOAT32, 1), self, WT_REDUCE_mean,
+                         0};
   CHECK(wt_reduce(&args) == WT_UNSUPPORTED_DTYPE);
   args.op = WT_REDUCE_COUNT;
   CHECK(wt_reduce(&args) == WT_BAD_ARGUMENT);
@@ -297,7 +310,8 @@ TEST(reduce_rejects_what_it_cannot_do) {
   CHECK(wt_reduce(&args) == WT_BAD_ARGUMENT);
 }
 
-/* ---- runs: SIMD against scalar ---------------------------------------------------------------- */
+/* ---- runs: SIMD against scalar ----------------------------------------------------------------
+ */
 TEST(runs_match_their_references) {
   check_random random = {8};
   float x[2100], y[2100], out[2][2100];
@@ -323,12 +337,13 @@ TEST(runs_match_their_references) {
     CHECK_CLOSE(wt_f32_exp_sum_simd(out[0], x, count, 3),
                 wt_f32_exp_sum_reference(out[1], x, count, 3), 1e-6);
     for (wt_word i = 0; i < count; i++) CHECK_CLOSE((double)out[0][i], (double)out[1][i], 3e-7);
-    CHECK_CLOSE(wt_f32_exp_sum_simd(NULL, x, count, 3),
-                wt_f32_exp_sum_reference(NULL, x, count, 3), 1e-6);
+    CHECK_CLOSE(wt_f32_exp_sum_simd(NULL, x, count, 3), wt_f32_exp_sum_reference(NULL, x, count, 3),
+                1e-6);
   }
 }
 
-/* ---- arg_reduce ------------------------------------------------------------------------------- */
+/* ---- arg_reduce -------------------------------------------------------------------------------
+ */
 static void compare_arg(check_random *random, int dtype, int ndim, const wt_word *size, int dim,
                         bool maximum, double spread) {
   wt_word out_size[4];
@@ -390,22 +405,32 @@ TEST(arg_reduce_down_columns) {
 TEST(arg_reduce_without_values) {
   float x[6] = {3, 1, 2, 1, 5, 5};
   int64_t at[2];
-  wt_arg_reduce_args args = {sizeof args, check_absent(), CHECK_TENSOR(at, WT_INT64, 2, 1),
-                             CHECK_TENSOR(x, WT_FLOAT32, 2, 3), 1, 1};
+  wt_arg_reduce_args args = {sizeof args,
+                             check_absent(),
+                             CHECK_TENSOR(at, WT_INT64, 2, 1),
+                             CHECK_TENSOR(x, WT_FLOAT32, 2, 3),
+                             1,
+                             1};
   CHECK(wt_arg_reduce(&args) == WT_OK);
   CHECK(at[0] == 0 && at[1] == 1);
   args.self.size[1] = 0;
   CHECK(wt_arg_reduce(&args) == WT_BAD_ARGUMENT);
 }
 
-/* ---- scan -------------------------------------------------------------------------------------- */
+/* ---- scan --------------------------------------------------------------------------------------
+ */
 static double scan_step(int op, double before, double v) {
   switch (op) {
-    case WT_SCAN_cumsum: return before + v;
-    case WT_SCAN_cumprod: return before * v;
-    case WT_SCAN_cummax: return isnan(v) || v >= before ? v : before;
-    case WT_SCAN_cummin: return isnan(v) || v <= before ? v : before;
-    default: return isinf(before) && before == v ? v : fmax(before, v) + log1p(exp(-fabs(before - v)));
+    case WT_SCAN_cumsum:
+      return before + v;
+    case WT_SCAN_cumprod:
+      return before * v;
+    case WT_SCAN_cummax:
+      return isnan(v) || v >= before ? v : before;
+    case WT_SCAN_cummin:
+      return isnan(v) || v <= before ? v : before;
+    default:
+      return isinf(before) && before == v ? v : fmax(before, v) + log1p(exp(-fabs(before - v)));
   }
 }
 
@@ -456,8 +481,12 @@ TEST(scan_every_op) {
 
 TEST(scan_infinities) {
   float x[3] = {-INFINITY, -INFINITY, 1}, y[3] = {INFINITY, 1, -INFINITY}, out[3] = {0};
-  wt_scan_args args = {sizeof args, CHECK_TENSOR(out, WT_FLOAT32, 3), check_absent(),
-                       CHECK_TENSOR(x, WT_FLOAT32, 3), 0, WT_SCAN_logcumsumexp};
+  wt_scan_args args = {sizeof args,
+                       CHECK_TENSOR(out, WT_FLOAT32, 3),
+                       check_absent(),
+                       CHECK_TENSOR(x, WT_FLOAT32, 3),
+                       0,
+                       WT_SCAN_logcumsumexp};
   CHECK(wt_scan(&args) == WT_OK);
   CHECK(out[0] == -INFINITY && out[1] == -INFINITY && out[2] == 1);
   args.self = CHECK_TENSOR(y, WT_FLOAT32, 3);

@@ -1,7 +1,7 @@
-/* Batch norm over input (N, C, S): out = (x - mean) * invstd * weight + bias for each channel, where
- * invstd = 1 / sqrt(variance + eps). Training takes the batch's biased variance and moves the running
- * statistics towards the batch's: running = (1 - momentum) * running + momentum * batch, with the
- * unbiased variance. */
+/* Batch norm over input (N, C, S): out = (x - mean) * invstd * weight + bias for each channel,
+ * where invstd = 1 / sqrt(variance + eps). Training takes the batch's biased variance and moves the
+ * running statistics towards the batch's: running = (1 - momentum) * running + momentum * batch,
+ * with the unbiased variance. */
 #include <math.h>
 
 #include "norm/channels.h"
@@ -34,7 +34,8 @@ static void update_running(const wt_tensor *running, const double *batch, double
   wt_store_vector(running, scratch, channels);
 }
 
-/* Batch statistics into mean and variance (biased), and into the running ones. `scratch` is (2, C). */
+/* Batch statistics into mean and variance (biased), and into the running ones. `scratch` is (2, C).
+ */
 static int take_statistics(const wt_batch_norm_args *args, double *mean, double *variance,
                            double *scratch) {
   const wt_word channels = args->input.size[1];
@@ -82,8 +83,11 @@ WT_KERNEL(batch_norm, 1) {
     wt_store_vector(&args->save_mean, mean, channels);
     wt_store_vector(&args->save_invstd, invstd, channels);
     const wt_tensor absent = {.ndim = -1};
-    status = wt_channel_map_run(&(wt_channel_map){.out = &args->out, .x = &args->input,
-                                                  .g = &absent, .center = mean, .scale = scale,
+    status = wt_channel_map_run(&(wt_channel_map){.out = &args->out,
+                                                  .x = &args->input,
+                                                  .g = &absent,
+                                                  .center = mean,
+                                                  .scale = scale,
                                                   .shift = shift});
   }
   wt_free(mean);

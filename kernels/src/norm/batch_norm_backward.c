@@ -29,7 +29,8 @@ static wt_word part_begin(wt_word part, wt_word parts, wt_word count) {
 }
 
 static const void *plane_of(const wt_tensor *tensor, wt_word n, wt_word c, wt_word first) {
-  return wt_element(tensor, n * tensor->stride[0] + c * tensor->stride[1] + first * tensor->stride[2]);
+  return wt_element(tensor,
+                    n * tensor->stride[0] + c * tensor->stride[1] + first * tensor->stride[2]);
 }
 
 static void sum_planes(void *context, wt_word begin, wt_word end, int thread) {
@@ -66,7 +67,8 @@ static void sum_rows(void *context, wt_word begin, wt_word end, int thread) {
                                 wt_min_word(WT_COLUMN_TILE, job->channels - c)};
     for (wt_word k = 0; k < columns.width; k++) sums[k] = dots[k] = 0;
     wt_f32_columns_centered_dot(sums, dots, job->center + c,
-                                wt_element(grad_out, first * grad_stride + c), grad_stride, columns);
+                                wt_element(grad_out, first * grad_stride + c), grad_stride,
+                                columns);
   }
 }
 
@@ -94,8 +96,8 @@ static void sum_any(void *context, wt_word begin, wt_word end, int thread) {
   }
 }
 
-/* The parts of a channel are added in order into the first. In the float forms dots are about center,
- * the rounded mean; they are moved to the mean. */
+/* The parts of a channel are added in order into the first. In the float forms dots are about
+ * center, the rounded mean; they are moved to the mean. */
 static void add_parts(const job *job, bool floats) {
   for (wt_word c = 0; c < job->channels; c++) {
     for (wt_word part = 1; part < job->parts; part++) {
@@ -122,7 +124,8 @@ static int take_sums(job *job) {
   job->tiles = (job->channels + WT_COLUMN_TILE - 1) / WT_COLUMN_TILE;
   const wt_word groups = rows ? job->tiles : job->channels;
   const wt_word width = rows ? wt_min_word(job->channels, WT_COLUMN_TILE) : 1;
-  job->parts = parts_of(channel_elements * width, groups, rows ? job->batch * job->run : job->batch);
+  job->parts =
+      parts_of(channel_elements * width, groups, rows ? job->batch * job->run : job->batch);
   job->sums = wt_alloc(2 * (size_t)job->parts * (size_t)job->channels * sizeof(double));
   if (!job->sums) return WT_OUT_OF_MEMORY;
   job->dots = job->sums + job->parts * job->channels;
@@ -135,7 +138,8 @@ static int take_sums(job *job) {
   return WT_OK;
 }
 
-/* ---- the kernel ------------------------------------------------------------------------------- */
+/* ---- the kernel -------------------------------------------------------------------------------
+ */
 static int check(const wt_batch_norm_backward_args *args) {
   const wt_tensor *input = &args->input;
   if (input->ndim != 3 || !wt_is_channel_tensor(input, input))
@@ -168,11 +172,20 @@ static int write_grad_input(const wt_batch_norm_backward_args *args, const job *
     slope[c] = args->training ? job->dots[c] / count * invstd[c] * invstd[c] : 0;
   }
   const wt_tensor absent = {.ndim = -1};
-  wt_channel_map map = {.out = &args->grad_input, .x = &args->grad_out, .g = &absent,
-                        .center = average, .scale = scale, .shift = slope};
+  wt_channel_map map = {.out = &args->grad_input,
+                        .x = &args->grad_out,
+                        .g = &absent,
+                        .center = average,
+                        .scale = scale,
+                        .shift = slope};
   if (args->training)
-    map = (wt_channel_map){.out = &args->grad_input, .x = &args->input, .g = &args->grad_out,
-                           .center = job->mean, .scale = scale, .average = average, .slope = slope};
+    map = (wt_channel_map){.out = &args->grad_input,
+                           .x = &args->input,
+                           .g = &args->grad_out,
+                           .center = job->mean,
+                           .scale = scale,
+                           .average = average,
+                           .slope = slope};
   return wt_channel_map_run(&map);
 }
 
@@ -186,8 +199,13 @@ WT_KERNEL(batch_norm_backward, 1) {
   if (!mean) return WT_OUT_OF_MEMORY;
   double *invstd = mean + channels, *scratch = invstd + channels;
   float *center = (float *)(scratch + 3 * channels);
-  job job = {.grad_out = &args->grad_out, .input = &args->input, .batch = args->input.size[0],
-             .channels = channels, .run = args->input.size[2], .mean = mean, .center = center};
+  job job = {.grad_out = &args->grad_out,
+             .input = &args->input,
+             .batch = args->input.size[0],
+             .channels = channels,
+             .run = args->input.size[2],
+             .mean = mean,
+             .center = center};
   wt_load_vector(mean, &args->mean, channels, 0);
   wt_load_vector(invstd, &args->invstd, channels, 1);
   for (wt_word c = 0; c < channels; c++) center[c] = (float)mean[c];

@@ -36,15 +36,15 @@ bool wt_is_channel_tensor(const wt_tensor *tensor, const wt_tensor *like) {
 }
 
 /* ---- maps over one run of a channel ---------------------------------------------------------- */
-#define DEFINE_MAPS(type)                                                                         \
-  static void forward_##type(type *out, const type *x, wt_word count, type center, type scale,    \
-                             type shift) {                                                        \
-    for (wt_word i = 0; i < count; i++) out[i] = (x[i] - center) * scale + shift;                 \
-  }                                                                                               \
-  static void backward_##type(type *out, const type *g, const type *x, wt_word count,             \
-                              type center, type scale, type average, type slope) {                \
-    for (wt_word i = 0; i < count; i++)                                                           \
-      out[i] = (g[i] - average - (x[i] - center) * slope) * scale;                                \
+#define DEFINE_MAPS(type)                                                                          \
+  static void forward_##type(type *out, const type *x, wt_word count, type center, type scale,     \
+                             type shift) {                                                         \
+    for (wt_word i = 0; i < count; i++) out[i] = (x[i] - center) * scale + shift;                  \
+  }                                                                                                \
+  static void backward_##type(type *out, const type *g, const type *x, wt_word count, type center, \
+                              type scale, type average, type slope) {                              \
+    for (wt_word i = 0; i < count; i++)                                                            \
+      out[i] = (g[i] - average - (x[i] - center) * slope) * scale;                                 \
   }
 DEFINE_MAPS(float)
 DEFINE_MAPS(double)

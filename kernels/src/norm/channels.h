@@ -1,16 +1,20 @@
 /* How the elements of (N, C, S) tensors lie, for kernels that treat each channel alike.
  *
  * PLANES: float32, S contiguous (NCHW); runs of S elements belong to one channel.
- * ROWS: float32, C contiguous and N and S one uniform stride (channels-last); each of the N * S rows
- *   has all channels.
- * ANY: every other layout and dtype; runs of S elements are converted to doubles and back.
+ * ROWS: float32, C contiguous and N and S one uniform stride (channels-last); each of the N * S
+ * rows has all channels. ANY: every other layout and dtype; runs of S elements are converted to
+ * doubles and back.
  */
 #ifndef WASM_TORCH_NORM_CHANNELS_H
 #define WASM_TORCH_NORM_CHANNELS_H
 
 #include "norm/vectors.h"
 
-typedef enum wt_channel_form { WT_CHANNELS_PLANES, WT_CHANNELS_ROWS, WT_CHANNELS_ANY } wt_channel_form;
+typedef enum wt_channel_form {
+  WT_CHANNELS_PLANES,
+  WT_CHANNELS_ROWS,
+  WT_CHANNELS_ANY
+} wt_channel_form;
 
 /* The form that all `count` tensors share; absent ones fit any. */
 wt_channel_form wt_channel_form_of(int count, const wt_tensor *const *tensors);

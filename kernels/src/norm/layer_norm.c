@@ -1,5 +1,6 @@
-/* Layer norm over the rows of input (R, C): out = (x - mean) / sqrt(variance + eps) * weight + bias,
- * with the biased variance, taken from deviations from the mean so that it does not cancel. */
+/* Layer norm over the rows of input (R, C): out = (x - mean) / sqrt(variance + eps) * weight +
+ * bias, with the biased variance, taken from deviations from the mean so that it does not cancel.
+ */
 #include <math.h>
 
 #include "norm/vectors.h"
@@ -9,30 +10,30 @@
 typedef struct job {
   const wt_layer_norm_args *args;
   wt_word columns;
-  bool doubles;         /* rows are worked on as doubles, else as floats */
-  bool in_place;        /* rows need no conversion */
-  const void *weight;   /* (C) of the working type: ones where absent */
-  const void *bias;     /* zeros where absent */
-  char *buffers;        /* one row per thread, or NULL */
+  bool doubles;       /* rows are worked on as doubles, else as floats */
+  bool in_place;      /* rows need no conversion */
+  const void *weight; /* (C) of the working type: ones where absent */
+  const void *bias;   /* zeros where absent */
+  char *buffers;      /* one row per thread, or NULL */
   size_t buffer_bytes;
 } job;
 
 /* One contiguous row; out may be x. */
-#define DEFINE_ROW(name, type, sum_of, deviations)                                          \
-  static void name(const job *job, type *out, const type *x, double *mean, double *rstd) {  \
-    const wt_word columns = job->columns;                                                   \
-    const type *weight = job->weight, *bias = job->bias;                                    \
-    const type center = (type)(sum_of(x, columns) / (double)columns);                       \
-    double sum, squares;                                                                    \
-    deviations(x, columns, center, &sum, &squares);                                         \
-    const double rest = sum / (double)columns;                                              \
-    double variance = squares / (double)columns - rest * rest;                              \
-    if (variance < 0) variance = 0; /* by rounding; keeps NaN */                            \
-    *mean = (double)center + rest;                                                          \
-    *rstd = 1.0 / sqrt(variance + job->args->eps);                                          \
-    const type scale = (type)*rstd, shift = (type)(-rest * *rstd);                          \
-    for (wt_word c = 0; c < columns; c++)                                                   \
-      out[c] = ((x[c] - center) * scale + shift) * weight[c] + bias[c];                     \
+#define DEFINE_ROW(name, type, sum_of, deviations)                                         \
+  static void name(const job *job, type *out, const type *x, double *mean, double *rstd) { \
+    const wt_word columns = job->columns;                                                  \
+    const type *weight = job->weight, *bias = job->bias;                                   \
+    const type center = (type)(sum_of(x, columns) / (double)columns);                      \
+    double sum, squares;                                                                   \
+    deviations(x, columns, center, &sum, &squares);                                        \
+    const double rest = sum / (double)columns;                                             \
+    double variance = squares / (double)columns - rest * rest;                             \
+    if (variance < 0) variance = 0; /* by rounding; keeps NaN */                           \
+    *mean = (double)center + rest;                                                         \
+    *rstd = 1.0 / sqrt(variance + job->args->eps);                                         \
+    const type scale = (type) * rstd, shift = (type)(-rest * *rstd);                       \
+    for (wt_word c = 0; c < columns; c++)                                                  \
+      out[c] = ((x[c] - center) * scale + shift) * weight[c] + bias[c];                    \
   }
 DEFINE_ROW(float_row, float, WT_F32_RUN(sum), WT_F32_RUN(deviations))
 DEFINE_ROW(double_row, double, wt_f64_sum, wt_f64_deviations)

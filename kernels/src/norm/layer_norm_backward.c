@@ -1,9 +1,8 @@
-/* Gradients of layer norm over the rows of input (R, C). With g = grad_out * weight, d = x - mean and
- * averages over a row:
- *   grad_input = rstd * (g - avg(g) - d * rstd^2 * avg(g * d))
- *   grad_weight = sum over rows of grad_out * d * rstd;  grad_bias = sum over rows of grad_out
- * Rows are taken in parts fixed by the shape; each part sums its own weight and bias gradients, and
- * the parts are added in order. */
+/* Gradients of layer norm over the rows of input (R, C). With g = grad_out * weight, d = x - mean
+ * and averages over a row: grad_input = rstd * (g - avg(g) - d * rstd^2 * avg(g * d)) grad_weight =
+ * sum over rows of grad_out * d * rstd;  grad_bias = sum over rows of grad_out Rows are taken in
+ * parts fixed by the shape; each part sums its own weight and bias gradients, and the parts are
+ * added in order. */
 #include <string.h>
 
 #include "norm/vectors.h"
@@ -22,25 +21,24 @@ typedef struct job {
   size_t row_bytes;
 } job;
 
-#define DEFINE_ROW(name, type, centered_dot)                                                   \
-  static void name(const job *job, type *grad_input, type *g, const type *grad_out,            \
-                   const type *x, double mean, double rstd, type *grad_weight,                 \
-                   type *grad_bias) {                                                          \
-    const wt_word columns = job->columns;                                                      \
-    const type *weight = job->weight, center = (type)mean, scale = (type)rstd;                 \
-    if (grad_weight)                                                                           \
-      for (wt_word c = 0; c < columns; c++) {                                                  \
-        grad_weight[c] += grad_out[c] * ((x[c] - center) * scale);                             \
-        grad_bias[c] += grad_out[c];                                                           \
-      }                                                                                        \
-    if (!grad_input) return;                                                                   \
-    for (wt_word c = 0; c < columns; c++) g[c] = grad_out[c] * weight[c];                      \
-    double sum, dot;                                                                           \
-    centered_dot(g, x, columns, center, &sum, &dot);                                           \
-    const type average = (type)(sum / (double)columns);                                        \
-    const type slope = (type)(dot / (double)columns * rstd * rstd);                            \
-    for (wt_word c = 0; c < columns; c++)                                                      \
-      grad_input[c] = (g[c] - average - (x[c] - center) * slope) * scale;                      \
+#define DEFINE_ROW(name, type, centered_dot)                                                       \
+  static void name(const job *job, type *grad_input, type *g, const type *grad_out, const type *x, \
+                   double mean, double rstd, type *grad_weight, type *grad_bias) {                 \
+    const wt_word columns = job->columns;                                                          \
+    const type *weight = job->weight, center = (type)mean, scale = (type)rstd;                     \
+    if (grad_weight)                                                                               \
+      for (wt_word c = 0; c < columns; c++) {                                                      \
+        grad_weight[c] += grad_out[c] * ((x[c] - center) * scale);                                 \
+        grad_bias[c] += grad_out[c];                                                               \
+      }                                                                                            \
+    if (!grad_input) return;                                                                       \
+    for (wt_word c = 0; c < columns; c++) g[c] = grad_out[c] * weight[c];                          \
+    double sum, dot;                                                                               \
+    centered_dot(g, x, columns, center, &sum, &dot);                                               \
+    const type average = (type)(sum / (double)columns);                                            \
+    const type slope = (type)(dot / (double)columns * rstd * rstd);                                \
+    for (wt_word c = 0; c < columns; c++)                                                          \
+      grad_input[c] = (g[c] - average - (x[c] - center) * slope) * scale;                          \
   }
 DEFINE_ROW(float_row, float, WT_F32_RUN(centered_dot))
 DEFINE_ROW(double_row, double, wt_f64_centered_dot)
@@ -57,12 +55,12 @@ static const void *row_of(const job *job, const wt_tensor *tensor, wt_word row, 
   return buffer;
 }
 
-/* Where the row of grad_input is to be computed: in place, or in g, to be converted by store_row. */
+/* Where the row of grad_input is to be computed: in place, or in g, to be converted by store_row.
+ */
 static void *target_of(const job *job, wt_word row, void *g) {
   const wt_tensor *to = &job->args->grad_input;
   if (!wt_is_present(to)) return NULL;
-  const bool in_place =
-      to->stride[1] == 1 && to->dtype == (job->doubles ? WT_FLOAT64 : WT_FLOAT32);
+  const bool in_place = to->stride[1] == 1 && to->dtype == (job->doubles ? WT_FLOAT64 : WT_FLOAT32);
   return in_place ? wt_element(to, row * to->stride[0]) : g;
 }
 
@@ -85,19 +83,19 @@ static void backward_parts(void *context, wt_word begin, wt_word end, int thread
     char *bias_sums = sums ? sums + job->row_bytes : NULL;
     const wt_word stop = wt_min_word(job->rows, (part + 1) * job->part_rows);
     for (wt_word row = part * job->part_rows; row < stop; row++) {
-      const double mean = wt_load_double(wt_element(&args->mean, row * args->mean.stride[0]),
-                                         args->mean.dtype);
-      const double rstd = wt_load_double(wt_element(&args->rstd, row * args->rstd.stride[0]),
-                                         args->rstd.dtype);
+      const double mean =
+          wt_load_double(wt_element(&args->mean, row * args->mean.stride[0]), args->mean.dtype);
+      const double rstd =
+          wt_load_double(wt_element(&args->rstd, row * args->rstd.stride[0]), args->rstd.dtype);
       const void *grad_out = row_of(job, &args->grad_out, row, grad_buffer);
       const void *x = row_of(job, &args->input, row, x_buffer);
       void *target = target_of(job, row, g);
       if (job->doubles)
-        double_row(job, target, (double *)g, grad_out, x, mean, rstd,
-                   (double *)sums, (double *)bias_sums);
+        double_row(job, target, (double *)g, grad_out, x, mean, rstd, (double *)sums,
+                   (double *)bias_sums);
       else
-        float_row(job, target, (float *)g, grad_out, x, mean, rstd,
-                  (float *)sums, (float *)bias_sums);
+        float_row(job, target, (float *)g, grad_out, x, mean, rstd, (float *)sums,
+                  (float *)bias_sums);
       if (target == g) store_row(job, row, g);
     }
   }
@@ -146,8 +144,8 @@ WT_KERNEL(layer_norm_backward, 1) {
   const int status = check(args);
   if (status != WT_OK) return status;
   const wt_word rows = args->input.size[0], columns = args->input.size[1];
-  job job = {.args = args, .rows = rows, .columns = columns,
-             .doubles = args->input.dtype == WT_FLOAT64};
+  job job = {
+      .args = args, .rows = rows, .columns = columns, .doubles = args->input.dtype == WT_FLOAT64};
   job.row_bytes = (size_t)columns * (job.doubles ? sizeof(double) : sizeof(float));
   const wt_word even = (rows + 31) / 32;
   job.part_rows = even < 8 ? 8 : wt_min_word(even, MOST_PART_ROWS);

@@ -20,17 +20,17 @@ typedef struct job {
 } job;
 
 /* ---- one contiguous line; out may be x ------------------------------------------------------ */
-#define DEFINE_LINE(name, type, max_of, exp_sum)                                            \
-  static void name(type *out, const type *x, wt_word count, bool logarithm) {               \
-    const type maximum = max_of(x, count);                                                  \
-    const double sum = exp_sum(logarithm ? NULL : out, x, count, maximum);                  \
-    if (logarithm) {                                                                        \
-      const type log_sum = (type)log(sum);                                                  \
-      for (wt_word i = 0; i < count; i++) out[i] = x[i] - maximum - log_sum;                \
-    } else {                                                                                \
-      const type scale = (type)(1.0 / sum);                                                 \
-      for (wt_word i = 0; i < count; i++) out[i] *= scale;                                  \
-    }                                                                                       \
+#define DEFINE_LINE(name, type, max_of, exp_sum)                              \
+  static void name(type *out, const type *x, wt_word count, bool logarithm) { \
+    const type maximum = max_of(x, count);                                    \
+    const double sum = exp_sum(logarithm ? NULL : out, x, count, maximum);    \
+    if (logarithm) {                                                          \
+      const type log_sum = (type)log(sum);                                    \
+      for (wt_word i = 0; i < count; i++) out[i] = x[i] - maximum - log_sum;  \
+    } else {                                                                  \
+      const type scale = (type)(1.0 / sum);                                   \
+      for (wt_word i = 0; i < count; i++) out[i] *= scale;                    \
+    }                                                                         \
   }
 DEFINE_LINE(softmax_floats, float, WT_F32_RUN(max), WT_F32_RUN(exp_sum))
 DEFINE_LINE(softmax_doubles, double, wt_f64_max, wt_f64_exp_sum)

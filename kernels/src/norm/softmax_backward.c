@@ -21,24 +21,24 @@ typedef struct job {
 } job;
 
 /* One contiguous line; grad_input may be grad_out or out. */
-#define DEFINE_LINE(name, type, centered_dot, exp_sum)                                           \
-  static void name(type *grad_input, const type *grad_out, const type *out, wt_word count,       \
-                   bool logarithm) {                                                             \
-    double sum, dot;                                                                             \
-    centered_dot(grad_out, out, count, 0, &sum, &dot);                                           \
-    if (!logarithm) {                                                                            \
-      const type mean = (type)dot;                                                               \
-      for (wt_word i = 0; i < count; i++) grad_input[i] = out[i] * (grad_out[i] - mean);         \
-      return;                                                                                    \
-    }                                                                                            \
-    const type total = (type)sum;                                                                \
-    type probability[CHUNK];                                                                     \
-    for (wt_word begin = 0; begin < count; begin += CHUNK) {                                     \
-      const wt_word n = wt_min_word(CHUNK, count - begin);                                       \
-      (void)exp_sum(probability, out + begin, n, 0);                                             \
-      for (wt_word i = 0; i < n; i++)                                                            \
-        grad_input[begin + i] = grad_out[begin + i] - probability[i] * total;                    \
-    }                                                                                            \
+#define DEFINE_LINE(name, type, centered_dot, exp_sum)                                     \
+  static void name(type *grad_input, const type *grad_out, const type *out, wt_word count, \
+                   bool logarithm) {                                                       \
+    double sum, dot;                                                                       \
+    centered_dot(grad_out, out, count, 0, &sum, &dot);                                     \
+    if (!logarithm) {                                                                      \
+      const type mean = (type)dot;                                                         \
+      for (wt_word i = 0; i < count; i++) grad_input[i] = out[i] * (grad_out[i] - mean);   \
+      return;                                                                              \
+    }                                                                                      \
+    const type total = (type)sum;                                                          \
+    type probability[CHUNK];                                                               \
+    for (wt_word begin = 0; begin < count; begin += CHUNK) {                               \
+      const wt_word n = wt_min_word(CHUNK, count - begin);                                 \
+      (void)exp_sum(probability, out + begin, n, 0);                                       \
+      for (wt_word i = 0; i < n; i++)                                                      \
+        grad_input[begin + i] = grad_out[begin + i] - probability[i] * total;              \
+    }                                                                                      \
   }
 DEFINE_LINE(backward_floats, float, WT_F32_RUN(centered_dot), WT_F32_RUN(exp_sum))
 DEFINE_LINE(backward_doubles, double, wt_f64_centered_dot, wt_f64_exp_sum)

@@ -1,4 +1,5 @@
-/* One-dimensional per-channel tensors (weights, biases, statistics) of any float dtype and stride. */
+/* One-dimensional per-channel tensors (weights, biases, statistics) of any float dtype and stride.
+ */
 #ifndef WASM_TORCH_NORM_VECTORS_H
 #define WASM_TORCH_NORM_VECTORS_H
 
@@ -35,8 +36,7 @@ static inline void wt_load_row(void *to, bool doubles, const wt_tensor *from, wt
 }
 
 static inline void wt_store_vector(const wt_tensor *to, const double *from, wt_word count) {
-  if (wt_is_present(to))
-    wt_store_doubles((void *)to->data, to->dtype, to->stride[0], from, count);
+  if (wt_is_present(to)) wt_store_doubles((void *)to->data, to->dtype, to->stride[0], from, count);
 }
 
 #endif

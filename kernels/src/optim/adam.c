@@ -10,12 +10,12 @@
 #include "simd.h"
 
 typedef struct settings {
-  double decay;         /* added to the gradient, of the parameter */
-  double shrink;        /* factor of the parameter before the step */
-  double sign;          /* -1 to maximize */
-  double lerp;          /* 1 - beta1 */
-  double beta2, rest2;  /* beta2, 1 - beta2 */
-  double inverse_root;  /* 1 / sqrt(1 - beta2^t) */
+  double decay;        /* added to the gradient, of the parameter */
+  double shrink;       /* factor of the parameter before the step */
+  double sign;         /* -1 to maximize */
+  double lerp;         /* 1 - beta1 */
+  double beta2, rest2; /* beta2, 1 - beta2 */
+  double inverse_root; /* 1 / sqrt(1 - beta2^t) */
   double eps, step_size;
 } settings;
 
@@ -33,24 +33,24 @@ static settings settings_of(const wt_adam_args *args) {
 }
 
 /* One element: the scalar reference of the vector loop below, and its rest. */
-#define DEFINE_SCALAR(type, root)                                                              \
-  static void update_scalar_##type(const settings *s, type *param, const type *grad, type *m,  \
-                                   type *v, type *v_max, wt_word begin, wt_word end) {         \
-    const type sign = (type)s->sign, decay = (type)s->decay, shrink = (type)s->shrink;         \
-    const type lerp = (type)s->lerp, beta2 = (type)s->beta2, rest2 = (type)s->rest2;           \
-    const type inverse_root = (type)s->inverse_root, eps = (type)s->eps;                       \
-    const type step_size = (type)s->step_size;                                                 \
-    for (wt_word i = begin; i < end; i++) {                                                    \
-      const type p = param[i] * shrink, g = sign * grad[i] + decay * param[i];                 \
-      m[i] += lerp * (g - m[i]);                                                               \
-      v[i] = beta2 * v[i] + rest2 * g * g;                                                     \
-      type largest = v[i];                                                                     \
-      if (v_max) {                                                                             \
-        if (v_max[i] > largest || v_max[i] != v_max[i]) largest = v_max[i];                    \
-        v_max[i] = largest;                                                                    \
-      }                                                                                        \
-      param[i] = p - step_size * m[i] / (root(largest) * inverse_root + eps);                  \
-    }                                                                                          \
+#define DEFINE_SCALAR(type, root)                                                             \
+  static void update_scalar_##type(const settings *s, type *param, const type *grad, type *m, \
+                                   type *v, type *v_max, wt_word begin, wt_word end) {        \
+    const type sign = (type)s->sign, decay = (type)s->decay, shrink = (type)s->shrink;        \
+    const type lerp = (type)s->lerp, beta2 = (type)s->beta2, rest2 = (type)s->rest2;          \
+    const type inverse_root = (type)s->inverse_root, eps = (type)s->eps;                      \
+    const type step_size = (type)s->step_size;                                                \
+    for (wt_word i = begin; i < end; i++) {                                                   \
+      const type p = param[i] * shrink, g = sign * grad[i] + decay * param[i];                \
+      m[i] += lerp * (g - m[i]);                                                              \
+      v[i] = beta2 * v[i] + rest2 * g * g;                                                    \
+      type largest = v[i];                                                                    \
+      if (v_max) {                                                                            \
+        if (v_max[i] > largest || v_max[i] != v_max[i]) largest = v_max[i];                   \
+        v_max[i] = largest;                                                                   \
+      }                                                                                       \
+      param[i] = p - step_size * m[i] / (root(largest) * inverse_root + eps);                 \
+    }                                                                                         \
   }
 DEFINE_SCALAR(float, sqrtf)
 DEFINE_SCALAR(double, sqrt)

@@ -10,12 +10,11 @@
     type *restrict param = spans[0], *restrict buffer = spans[2];                                 \
     const type *restrict grad = spans[1];                                                         \
     const type sign = args->maximize ? -1 : 1, decay = (type)args->weight_decay;                  \
-    const type rate = (type)-args->lr, momentum = (type)args->momentum;                           \
+    const type rate = (type) - args->lr, momentum = (type)args->momentum;                         \
     const type keep = args->first ? 0 : momentum;                                                 \
     const type take = args->first ? 1 : (type)(1 - args->dampening);                              \
     if (!buffer) {                                                                                \
-      for (wt_word i = 0; i < count; i++)                                                         \
-        param[i] += rate * (sign * grad[i] + decay * param[i]);                                   \
+      for (wt_word i = 0; i < count; i++) param[i] += rate * (sign * grad[i] + decay * param[i]); \
       return;                                                                                     \
     }                                                                                             \
     if (args->first)                                                                              \

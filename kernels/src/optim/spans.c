@@ -53,8 +53,8 @@ static void update_in_place(void *context, wt_word begin, wt_word end, int threa
 static void convert(const job *job, const wt_tensor *tensor, wt_word first, wt_word count,
                     void *buffer, bool load) {
   for (wt_word i = 0; i < count; i++) {
-    void *element =
-        wt_element(tensor, wt_offset_of(first + i, (int)tensor->ndim, tensor->size, tensor->stride));
+    void *element = wt_element(
+        tensor, wt_offset_of(first + i, (int)tensor->ndim, tensor->size, tensor->stride));
     if (job->doubles && load)
       wt_load_doubles((double *)buffer + i, element, tensor->dtype, 1, 1);
     else if (job->doubles)
@@ -86,7 +86,9 @@ static void update_converted(void *context, wt_word begin, wt_word end, int thre
 int wt_update_spans(int count, const wt_tensor *const *tensors, wt_span_fn floats,
                     wt_span_fn doubles, const void *settings) {
   const wt_tensor *param = tensors[0];
-  job job = {.count = count, .in_place = true, .settings = settings,
+  job job = {.count = count,
+             .in_place = true,
+             .settings = settings,
              .doubles = param->dtype == WT_FLOAT64};
   const wt_word working_dtype = job.doubles ? WT_FLOAT64 : WT_FLOAT32;
   job.update = job.doubles ? doubles : floats;
@@ -99,7 +101,8 @@ int wt_update_spans(int count, const wt_tensor *const *tensors, wt_span_fn float
     const wt_element_class class = wt_class_of(tensors[t]->dtype);
     if (class != WT_CLASS_F32 && class != WT_CLASS_F64)
       return wt_fail(WT_UNSUPPORTED_DTYPE, tensors[t]->dtype, 0, 0);
-    if (!same_shape(tensors[t], param)) return wt_fail(WT_BAD_ARGUMENT, t + 1, tensors[t]->numel, 0);
+    if (!same_shape(tensors[t], param))
+      return wt_fail(WT_BAD_ARGUMENT, t + 1, tensors[t]->numel, 0);
     job.in_place &= tensors[t]->dtype == working_dtype && same_layout(tensors[t], param);
   }
   job.in_place &= is_dense(param);

@@ -1,8 +1,8 @@
 /* The tensors of an optimizer step, walked together in spans of contiguous working elements.
  *
  * All tensors have one shape; the optional ones may be absent. Where every tensor is dense, of one
- * layout and of the working type, spans are the memory itself; otherwise elements are converted into
- * buffers and back. float16, bfloat16 and float32 are worked on as float, float64 as double.
+ * layout and of the working type, spans are the memory itself; otherwise elements are converted
+ * into buffers and back. float16, bfloat16 and float32 are worked on as float, float64 as double.
  */
 #ifndef WASM_TORCH_OPTIM_SPANS_H
 #define WASM_TORCH_OPTIM_SPANS_H
@@ -13,8 +13,8 @@
 /* Elements converted at a time where a span is not the memory itself. */
 #define WT_SPAN_CHUNK 128
 
-/* Updates `count` elements of each tensor in place; absent tensors are NULL. `spans` holds floats or
- * doubles. */
+/* Updates `count` elements of each tensor in place; absent tensors are NULL. `spans` holds floats
+ * or doubles. */
 typedef void (*wt_span_fn)(const void *settings, void *const *spans, wt_word count);
 
 /* `tensors` in the order in which `update` takes them; the first is never absent. The gradient, at

@@ -15,24 +15,24 @@ typedef struct job {
   int outer_dims;
   wt_word size[WT_MAX_DIMS], stride[WT_MAX_DIMS]; /* of self, without the reduced dimension */
   wt_word values_stride[WT_MAX_DIMS], indices_stride[WT_MAX_DIMS];
-  wt_word length, step; /* of the reduced dimension */
+  wt_word length, step;     /* of the reduced dimension */
   wt_word row_width, tiles; /* of the column form: lines side by side in memory, groups of them */
 } job;
 
 /* Each sets *at to the place of the extreme in a line. */
-#define DEFINE_SEARCH(name, type, READ, working)                                              \
-  static void search_##name(const job *job, const void *line, wt_word *at) {                  \
-    const type *x = line;                                                                     \
-    const bool maximum = job->args->maximum != 0;                                             \
-    working best = (working)READ(x[0]);                                                       \
-    *at = 0;                                                                                  \
-    for (wt_word i = 1; i < job->length && best == best; i++) {                               \
-      const working v = (working)READ(x[i * job->step]);                                      \
-      if (v != v || (maximum ? v > best : v < best)) {                                        \
-        best = v;                                                                             \
-        *at = i;                                                                              \
-      }                                                                                       \
-    }                                                                                         \
+#define DEFINE_SEARCH(name, type, READ, working)                             \
+  static void search_##name(const job *job, const void *line, wt_word *at) { \
+    const type *x = line;                                                    \
+    const bool maximum = job->args->maximum != 0;                            \
+    working best = (working)READ(x[0]);                                      \
+    *at = 0;                                                                 \
+    for (wt_word i = 1; i < job->length && best == best; i++) {              \
+      const working v = (working)READ(x[i * job->step]);                     \
+      if (v != v || (maximum ? v > best : v < best)) {                       \
+        best = v;                                                            \
+        *at = i;                                                             \
+      }                                                                      \
+    }                                                                        \
   }
 #define PLAIN(x) (x)
 #define TRUTH(x) ((x) != 0)
@@ -60,8 +60,7 @@ static void search_contiguous_float32(const job *job, const void *line, wt_word 
   wt_word best_block = 0;
   for (wt_word begin = 0; begin < job->length && best == best; begin += SEARCH_BLOCK) {
     const wt_word count = wt_min_word(SEARCH_BLOCK, job->length - begin);
-    const float v =
-        maximum ? WT_F32_RUN(max)(x + begin, count) : WT_F32_RUN(min)(x + begin, count);
+    const float v = maximum ? WT_F32_RUN(max)(x + begin, count) : WT_F32_RUN(min)(x + begin, count);
     if (v != v || (maximum ? v > best : v < best)) {
       best = v;
       best_block = begin;
@@ -78,10 +77,12 @@ static search_fn search_of(const job *job) {
     return search_contiguous_float32;
   switch (job->args->self.dtype) {
 #define X(NAME, name, code, ctype, bytes) \
-  case WT_##NAME: return search_##name;
+  case WT_##NAME:                         \
+    return search_##name;
     WT_DTYPES(X)
 #undef X
-    default: return NULL;
+    default:
+      return NULL;
   }
 }
 
@@ -122,7 +123,8 @@ static void compare_row(float *best, int32_t *place, const float *x, wt_word wid
     const wt_i32x4 beyond = maximum ? v > held : v < held;
     const wt_i32x4 taken = (beyond | (v != v)) & (held == held);
     wt_f32x4_store(best + c, wt_f32x4_select(taken, v, held));
-    wt_i32x4_store(place + c, wt_i32x4_select(taken, wt_i32x4_splat(row), wt_i32x4_load(place + c)));
+    wt_i32x4_store(place + c,
+                   wt_i32x4_select(taken, wt_i32x4_splat(row), wt_i32x4_load(place + c)));
   }
 #endif
   for (; c < width; c++)

@@ -8,7 +8,12 @@
 
 #include "core/core.h"
 
-typedef enum wt_element_class { WT_CLASS_F32, WT_CLASS_F64, WT_CLASS_I64, WT_CLASS_NONE } wt_element_class;
+typedef enum wt_element_class {
+  WT_CLASS_F32,
+  WT_CLASS_F64,
+  WT_CLASS_I64,
+  WT_CLASS_NONE
+} wt_element_class;
 
 wt_element_class wt_class_of(wt_word dtype);
 

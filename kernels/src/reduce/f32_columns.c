@@ -4,7 +4,8 @@
 
 #include "simd.h"
 
-/* Whether groups of columns are taken in vectors; the loops over single columns are the reference. */
+/* Whether groups of columns are taken in vectors; the loops over single columns are the reference.
+ */
 #if WT_USE_REFERENCE
 #define VECTOR_GROUPS 0
 #else
@@ -47,32 +48,32 @@ void wt_f32_columns_sum(double *totals, wt_columns columns) {
 }
 
 /* ---- extremes ------------------------------------------------------------------------------ */
-#define DEFINE_EXTREME(name, better)                                                          \
-  WT_INLINE void name##_group(float *best, const float *x, wt_word stride, wt_word rows,      \
-                              const int vectors) {                                            \
-    wt_f32x4 held[4];                                                                         \
-    for (int k = 0; k < vectors; k++) held[k] = wt_f32x4_load(best + 4 * k);                  \
-    for (wt_word r = 0; r < rows; r++, x += stride)                                           \
-      for (int k = 0; k < vectors; k++)                                                       \
-        held[k] = wt_f32x4_##name##imum(held[k], wt_f32x4_load(x + 4 * k));                   \
-    for (int k = 0; k < vectors; k++) wt_f32x4_store(best + 4 * k, held[k]);                  \
-  }                                                                                           \
-  void wt_f32_columns_##name(float *best, wt_columns columns) {                               \
-    const wt_word stride = columns.stride, width = columns.width;                             \
-    for (wt_word begin = 0, rows; begin < columns.rows; begin += rows) {                      \
-      rows = rows_of(columns.rows - begin);                                                   \
-      const float *x = columns.x + begin * stride;                                            \
-      wt_word c = 0;                                                                          \
-      for (; VECTOR_GROUPS && c + 16 <= width; c += 16)                                       \
-        name##_group(best + c, x + c, stride, rows, 4);                                       \
-      for (; VECTOR_GROUPS && c + 4 <= width; c += 4)                                         \
-        name##_group(best + c, x + c, stride, rows, 1);                                       \
-      for (; c < width; c++)                                                                  \
-        for (wt_word r = 0; r < rows; r++) {                                                  \
-          const float v = x[r * stride + c];                                                  \
-          if (v better best[c] || v != v) best[c] = v;                                        \
-        }                                                                                     \
-    }                                                                                         \
+#define DEFINE_EXTREME(name, better)                                                     \
+  WT_INLINE void name##_group(float *best, const float *x, wt_word stride, wt_word rows, \
+                              const int vectors) {                                       \
+    wt_f32x4 held[4];                                                                    \
+    for (int k = 0; k < vectors; k++) held[k] = wt_f32x4_load(best + 4 * k);             \
+    for (wt_word r = 0; r < rows; r++, x += stride)                                      \
+      for (int k = 0; k < vectors; k++)                                                  \
+        held[k] = wt_f32x4_##name##imum(held[k], wt_f32x4_load(x + 4 * k));              \
+    for (int k = 0; k < vectors; k++) wt_f32x4_store(best + 4 * k, held[k]);             \
+  }                                                                                      \
+  void wt_f32_columns_##name(float *best, wt_columns columns) {                          \
+    const wt_word stride = columns.stride, width = columns.width;                        \
+    for (wt_word begin = 0, rows; begin < columns.rows; begin += rows) {                 \
+      rows = rows_of(columns.rows - begin);                                              \
+      const float *x = columns.x + begin * stride;                                       \
+      wt_word c = 0;                                                                     \
+      for (; VECTOR_GROUPS && c + 16 <= width; c += 16)                                  \
+        name##_group(best + c, x + c, stride, rows, 4);                                  \
+      for (; VECTOR_GROUPS && c + 4 <= width; c += 4)                                    \
+        name##_group(best + c, x + c, stride, rows, 1);                                  \
+      for (; c < width; c++)                                                             \
+        for (wt_word r = 0; r < rows; r++) {                                             \
+          const float v = x[r * stride + c];                                             \
+          if (v better best[c] || v != v) best[c] = v;                                   \
+        }                                                                                \
+    }                                                                                    \
   }
 DEFINE_EXTREME(max, >)
 DEFINE_EXTREME(min, <)
@@ -163,9 +164,11 @@ void wt_f32_columns_centered_dot(double *sums, double *dots, const float *center
     const float *x = columns.x + begin * stride, *factor = a + begin * a_stride;
     wt_word c = 0;
     for (; VECTOR_GROUPS && c + 16 <= width; c += 16)
-      centered_dot_group(sums + c, dots + c, center + c, factor + c, a_stride, x + c, stride, rows, 4);
+      centered_dot_group(sums + c, dots + c, center + c, factor + c, a_stride, x + c, stride, rows,
+                         4);
     for (; VECTOR_GROUPS && c + 4 <= width; c += 4)
-      centered_dot_group(sums + c, dots + c, center + c, factor + c, a_stride, x + c, stride, rows, 1);
+      centered_dot_group(sums + c, dots + c, center + c, factor + c, a_stride, x + c, stride, rows,
+                         1);
     for (; c < width; c++)
       for (wt_word r = 0; r < rows; r++) {
         sums[c] += (double)factor[r * a_stride + c];

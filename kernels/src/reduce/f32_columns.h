@@ -28,7 +28,7 @@ void wt_f32_columns_min(float *best, wt_columns columns);
  * deviations from the mean (Chan, Golub & LeVeque 1983). */
 void wt_f32_columns_moments(double *mean, double *squares, int64_t count, wt_columns columns);
 /* sums[c] += sum of a; dots[c] += sum of a * (x - center[c]); a is laid out with its own stride. */
-void wt_f32_columns_centered_dot(double *sums, double *dots, const float *center,
-                                 const float *a, wt_word a_stride, wt_columns columns);
+void wt_f32_columns_centered_dot(double *sums, double *dots, const float *center, const float *a,
+                                 wt_word a_stride, wt_columns columns);
 
 #endif

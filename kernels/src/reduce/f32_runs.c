@@ -135,40 +135,40 @@ void wt_f32_centered_dot_simd(const float *a, const float *x, wt_word count, flo
 
 /* ---- extremes ------------------------------------------------------------------------------ */
 /* pmax and pmin drop a NaN in their second operand, so NaN is looked for on the side. */
-#define DEFINE_EXTREME(name, pick, pick_lane, better, start)                                    \
-  float wt_f32_##name##_simd(const float *x, wt_word count) {                                   \
-    wt_f32x4 best[4];                                                                           \
-    wt_i32x4 unordered = {0, 0, 0, 0};                                                          \
-    for (int k = 0; k < 4; k++) best[k] = wt_f32x4_splat(start);                                \
-    wt_word i = 0;                                                                              \
-    for (; i + 16 <= count; i += 16) {                                                          \
-      WT_UNROLL                                                                                 \
-      for (int k = 0; k < 4; k++) {                                                             \
-        wt_f32x4 v = wt_f32x4_load(x + i + 4 * k);                                              \
-        best[k] = pick(best[k], v);                                                             \
-        unordered |= v != v;                                                                    \
-      }                                                                                         \
-    }                                                                                           \
-    for (; i + 4 <= count; i += 4) {                                                            \
-      wt_f32x4 v = wt_f32x4_load(x + i);                                                        \
-      best[0] = pick(best[0], v);                                                               \
-      unordered |= v != v;                                                                      \
-    }                                                                                           \
-    float result = pick_lane(pick(pick(best[0], best[1]), pick(best[2], best[3])));             \
-    bool has_nan = (unordered[0] | unordered[1] | unordered[2] | unordered[3]) != 0;            \
-    for (; i < count; i++) {                                                                    \
-      if (x[i] better result) result = x[i];                                                    \
-      has_nan |= x[i] != x[i];                                                                  \
-    }                                                                                           \
-    return has_nan ? NAN : result;                                                              \
-  }                                                                                             \
-  float wt_f32_##name##_reference(const float *x, wt_word count) {                              \
-    float result = start;                                                                       \
-    for (wt_word i = 0; i < count; i++) {                                                       \
-      if (x[i] != x[i]) return NAN;                                                             \
-      if (x[i] better result) result = x[i];                                                    \
-    }                                                                                           \
-    return result;                                                                              \
+#define DEFINE_EXTREME(name, pick, pick_lane, better, start)                         \
+  float wt_f32_##name##_simd(const float *x, wt_word count) {                        \
+    wt_f32x4 best[4];                                                                \
+    wt_i32x4 unordered = {0, 0, 0, 0};                                               \
+    for (int k = 0; k < 4; k++) best[k] = wt_f32x4_splat(start);                     \
+    wt_word i = 0;                                                                   \
+    for (; i + 16 <= count; i += 16) {                                               \
+      WT_UNROLL                                                                      \
+      for (int k = 0; k < 4; k++) {                                                  \
+        wt_f32x4 v = wt_f32x4_load(x + i + 4 * k);                                   \
+        best[k] = pick(best[k], v);                                                  \
+        unordered |= v != v;                                                         \
+      }                                                                              \
+    }                                                                                \
+    for (; i + 4 <= count; i += 4) {                                                 \
+      wt_f32x4 v = wt_f32x4_load(x + i);                                             \
+      best[0] = pick(best[0], v);                                                    \
+      unordered |= v != v;                                                           \
+    }                                                                                \
+    float result = pick_lane(pick(pick(best[0], best[1]), pick(best[2], best[3])));  \
+    bool has_nan = (unordered[0] | unordered[1] | unordered[2] | unordered[3]) != 0; \
+    for (; i < count; i++) {                                                         \
+      if (x[i] better result) result = x[i];                                         \
+      has_nan |= x[i] != x[i];                                                       \
+    }                                                                                \
+    return has_nan ? NAN : result;                                                   \
+  }                                                                                  \
+  float wt_f32_##name##_reference(const float *x, wt_word count) {                   \
+    float result = start;                                                            \
+    for (wt_word i = 0; i < count; i++) {                                            \
+      if (x[i] != x[i]) return NAN;                                                  \
+      if (x[i] better result) result = x[i];                                         \
+    }                                                                                \
+    return result;                                                                   \
   }
 DEFINE_EXTREME(max, wt_f32x4_pmax, wt_f32x4_max_lane, >, -INFINITY)
 DEFINE_EXTREME(min, wt_f32x4_pmin, wt_f32x4_min_lane, <, INFINITY)

@@ -6,20 +6,20 @@ static double fold(const double sums[8]) {
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
-#define DEFINE_SUM(name, term)                                 \
-  double wt_f64_##name(const double *x, wt_word count) {       \
-    double sums[8] = {0};                                      \
-    wt_word i = 0;                                             \
-    for (; i + 8 <= count; i += 8)                             \
-      for (int k = 0; k < 8; k++) {                            \
-        const double v = x[i + k];                             \
-        sums[k] += term;                                       \
-      }                                                        \
-    for (; i < count; i++) {                                   \
-      const double v = x[i];                                   \
-      sums[i % 8] += term;                                     \
-    }                                                          \
-    return fold(sums);                                         \
+#define DEFINE_SUM(name, term)                           \
+  double wt_f64_##name(const double *x, wt_word count) { \
+    double sums[8] = {0};                                \
+    wt_word i = 0;                                       \
+    for (; i + 8 <= count; i += 8)                       \
+      for (int k = 0; k < 8; k++) {                      \
+        const double v = x[i + k];                       \
+        sums[k] += term;                                 \
+      }                                                  \
+    for (; i < count; i++) {                             \
+      const double v = x[i];                             \
+      sums[i % 8] += term;                               \
+    }                                                    \
+    return fold(sums);                                   \
   }
 DEFINE_SUM(sum, v)
 DEFINE_SUM(sum_abs, fabs(v))

@@ -1,5 +1,5 @@
-/* Reductions of contiguous float64 runs, the counterparts of f32_runs.h: sums run over eight partial
- * sums, so that additions do not wait for one another. */
+/* Reductions of contiguous float64 runs, the counterparts of f32_runs.h: sums run over eight
+ * partial sums, so that additions do not wait for one another. */
 #ifndef WASM_TORCH_F64_RUNS_H
 #define WASM_TORCH_F64_RUNS_H
 

@@ -19,18 +19,27 @@ static wt_reduce_method method_of_norm(double order) {
 
 static wt_reduce_method method_of(wt_reduce_op op, double parameter, wt_element_class class) {
   switch (op) {
-    case WT_REDUCE_prod: return WT_METHOD_PRODUCT;
-    case WT_REDUCE_amax: return WT_METHOD_MAX;
-    case WT_REDUCE_amin: return WT_METHOD_MIN;
+    case WT_REDUCE_prod:
+      return WT_METHOD_PRODUCT;
+    case WT_REDUCE_amax:
+      return WT_METHOD_MAX;
+    case WT_REDUCE_amin:
+      return WT_METHOD_MIN;
     case WT_REDUCE_any:
     case WT_REDUCE_all:
-    case WT_REDUCE_count_nonzero: return WT_METHOD_COUNT_NONZERO;
+    case WT_REDUCE_count_nonzero:
+      return WT_METHOD_COUNT_NONZERO;
     case WT_REDUCE_var:
-    case WT_REDUCE_std: return WT_METHOD_MOMENTS;
-    case WT_REDUCE_norm: return method_of_norm(parameter);
-    case WT_REDUCE_nansum: return class == WT_CLASS_I64 ? WT_METHOD_SUM : WT_METHOD_SUM_NOT_NAN;
-    case WT_REDUCE_logsumexp: return WT_METHOD_LOG_SUM_EXP;
-    default: return WT_METHOD_SUM;
+    case WT_REDUCE_std:
+      return WT_METHOD_MOMENTS;
+    case WT_REDUCE_norm:
+      return method_of_norm(parameter);
+    case WT_REDUCE_nansum:
+      return class == WT_CLASS_I64 ? WT_METHOD_SUM : WT_METHOD_SUM_NOT_NAN;
+    case WT_REDUCE_logsumexp:
+      return WT_METHOD_LOG_SUM_EXP;
+    default:
+      return WT_METHOD_SUM;
   }
 }
 
@@ -57,12 +66,16 @@ int wt_reduce_plan_of(wt_reduce_plan *plan, const wt_reduce_args *args) {
 
 wt_reduce_state wt_reduce_start(const wt_reduce_plan *plan) {
   switch (plan->method) {
-    case WT_METHOD_PRODUCT: return (wt_reduce_state){1, 0, 1, 0};
+    case WT_METHOD_PRODUCT:
+      return (wt_reduce_state){1, 0, 1, 0};
     case WT_METHOD_MAX:
-    case WT_METHOD_LOG_SUM_EXP: return (wt_reduce_state){-INFINITY, 0, INT64_MIN, 0};
+    case WT_METHOD_LOG_SUM_EXP:
+      return (wt_reduce_state){-INFINITY, 0, INT64_MIN, 0};
     case WT_METHOD_MIN:
-    case WT_METHOD_MIN_ABS: return (wt_reduce_state){INFINITY, 0, INT64_MAX, 0};
-    default: return (wt_reduce_state){0, 0, 0, 0};
+    case WT_METHOD_MIN_ABS:
+      return (wt_reduce_state){INFINITY, 0, INT64_MAX, 0};
+    default:
+      return (wt_reduce_state){0, 0, 0, 0};
   }
 }
 
@@ -87,8 +100,8 @@ static void merge_log_sum_exp(wt_reduce_state *state, const wt_reduce_state *oth
     *state = *other;
   } else if (state->value != INFINITY) {
     const double maximum = fmax(state->value, other->value);
-    state->second = state->second * exp(state->value - maximum) +
-                    other->second * exp(other->value - maximum);
+    state->second =
+        state->second * exp(state->value - maximum) + other->second * exp(other->value - maximum);
     state->value = maximum;
   }
 }
@@ -111,8 +124,12 @@ void wt_reduce_merge(const wt_reduce_plan *plan, wt_reduce_state *state,
       if (integers && other->integer < state->integer) state->integer = other->integer;
       if (!integers) state->value = wt_min_or_nan(state->value, other->value);
       break;
-    case WT_METHOD_MOMENTS: merge_moments(state, other); break;
-    case WT_METHOD_LOG_SUM_EXP: merge_log_sum_exp(state, other); break;
+    case WT_METHOD_MOMENTS:
+      merge_moments(state, other);
+      break;
+    case WT_METHOD_LOG_SUM_EXP:
+      merge_log_sum_exp(state, other);
+      break;
     default:
       state->value += other->value;
       state->integer = (int64_t)((uint64_t)state->integer + (uint64_t)other->integer);
@@ -130,10 +147,12 @@ static wt_reduce_state integers_run(wt_reduce_method method, const int64_t *x, w
       state.integer = (int64_t)total;
       break;
     case WT_METHOD_MAX:
-      for (wt_word i = 1; i < count; i++) state.integer = x[i] > state.integer ? x[i] : state.integer;
+      for (wt_word i = 1; i < count; i++)
+        state.integer = x[i] > state.integer ? x[i] : state.integer;
       break;
     case WT_METHOD_MIN:
-      for (wt_word i = 1; i < count; i++) state.integer = x[i] < state.integer ? x[i] : state.integer;
+      for (wt_word i = 1; i < count; i++)
+        state.integer = x[i] < state.integer ? x[i] : state.integer;
       break;
     default:
       for (wt_word i = 0; i < count; i++) total += (uint64_t)x[i];
@@ -143,38 +162,38 @@ static wt_reduce_state integers_run(wt_reduce_method method, const int64_t *x, w
 }
 
 /* Methods that differ between float and double in the element type alone: one accumulator. */
-#define DEFINE_SIMPLE_RUN(type)                                                                 \
-  static double simple_run_##type(const wt_reduce_plan *plan, const type *x, wt_word count) {   \
-    double total = 0;                                                                           \
-    switch (plan->method) {                                                                     \
-      case WT_METHOD_SUM_NOT_NAN:                                                               \
-        for (wt_word i = 0; i < count; i++) total += x[i] == x[i] ? (double)x[i] : 0.0;         \
-        return total;                                                                           \
-      case WT_METHOD_SUM_POWERS:                                                                \
-        for (wt_word i = 0; i < count; i++)                                                     \
-          total += pow(fabs((double)x[i]), plan->parameter);                                    \
-        return total;                                                                           \
-      case WT_METHOD_PRODUCT:                                                                   \
-        total = 1;                                                                              \
-        for (wt_word i = 0; i < count; i++) total *= (double)x[i];                              \
-        return total;                                                                           \
-      case WT_METHOD_MAX_ABS:                                                                   \
-        for (wt_word i = 0; i < count; i++) total = wt_max_or_nan(total, fabs((double)x[i]));   \
-        return total;                                                                           \
-      case WT_METHOD_MIN_ABS:                                                                   \
-        total = INFINITY;                                                                       \
-        for (wt_word i = 0; i < count; i++) total = wt_min_or_nan(total, fabs((double)x[i]));   \
-        return total;                                                                           \
-      case WT_METHOD_MAX:                                                                       \
-        total = -INFINITY;                                                                      \
-        for (wt_word i = 0; i < count; i++) total = wt_max_or_nan(total, (double)x[i]);         \
-        return total;                                                                           \
-      case WT_METHOD_MIN:                                                                       \
-        total = INFINITY;                                                                       \
-        for (wt_word i = 0; i < count; i++) total = wt_min_or_nan(total, (double)x[i]);         \
-        return total;                                                                           \
-      default: return 0;                                                                        \
-    }                                                                                           \
+#define DEFINE_SIMPLE_RUN(type)                                                                \
+  static double simple_run_##type(const wt_reduce_plan *plan, const type *x, wt_word count) {  \
+    double total = 0;                                                                          \
+    switch (plan->method) {                                                                    \
+      case WT_METHOD_SUM_NOT_NAN:                                                              \
+        for (wt_word i = 0; i < count; i++) total += x[i] == x[i] ? (double)x[i] : 0.0;        \
+        return total;                                                                          \
+      case WT_METHOD_SUM_POWERS:                                                               \
+        for (wt_word i = 0; i < count; i++) total += pow(fabs((double)x[i]), plan->parameter); \
+        return total;                                                                          \
+      case WT_METHOD_PRODUCT:                                                                  \
+        total = 1;                                                                             \
+        for (wt_word i = 0; i < count; i++) total *= (double)x[i];                             \
+        return total;                                                                          \
+      case WT_METHOD_MAX_ABS:                                                                  \
+        for (wt_word i = 0; i < count; i++) total = wt_max_or_nan(total, fabs((double)x[i]));  \
+        return total;                                                                          \
+      case WT_METHOD_MIN_ABS:                                                                  \
+        total = INFINITY;                                                                      \
+        for (wt_word i = 0; i < count; i++) total = wt_min_or_nan(total, fabs((double)x[i]));  \
+        return total;                                                                          \
+      case WT_METHOD_MAX:                                                                      \
+        total = -INFINITY;                                                                     \
+        for (wt_word i = 0; i < count; i++) total = wt_max_or_nan(total, (double)x[i]);        \
+        return total;                                                                          \
+      case WT_METHOD_MIN:                                                                      \
+        total = INFINITY;                                                                      \
+        for (wt_word i = 0; i < count; i++) total = wt_min_or_nan(total, (double)x[i]);        \
+        return total;                                                                          \
+      default:                                                                                 \
+        return 0;                                                                              \
+    }                                                                                          \
   }
 DEFINE_SIMPLE_RUN(float)
 DEFINE_SIMPLE_RUN(double)
@@ -188,11 +207,21 @@ static wt_reduce_state moments_of(double guess, double sum, double squares, wt_w
 static wt_reduce_state floats_run(const wt_reduce_plan *plan, const float *x, wt_word count) {
   wt_reduce_state state = {0, 0, 0, 0};
   switch (plan->method) {
-    case WT_METHOD_SUM: state.value = WT_F32_RUN(sum)(x, count); break;
-    case WT_METHOD_SUM_ABS: state.value = WT_F32_RUN(sum_abs)(x, count); break;
-    case WT_METHOD_SUM_SQUARES: state.value = WT_F32_RUN(sum_squares)(x, count); break;
-    case WT_METHOD_MAX: state.value = (double)WT_F32_RUN(max)(x, count); break;
-    case WT_METHOD_MIN: state.value = (double)WT_F32_RUN(min)(x, count); break;
+    case WT_METHOD_SUM:
+      state.value = WT_F32_RUN(sum)(x, count);
+      break;
+    case WT_METHOD_SUM_ABS:
+      state.value = WT_F32_RUN(sum_abs)(x, count);
+      break;
+    case WT_METHOD_SUM_SQUARES:
+      state.value = WT_F32_RUN(sum_squares)(x, count);
+      break;
+    case WT_METHOD_MAX:
+      state.value = (double)WT_F32_RUN(max)(x, count);
+      break;
+    case WT_METHOD_MIN:
+      state.value = (double)WT_F32_RUN(min)(x, count);
+      break;
     case WT_METHOD_MOMENTS: {
       const float center = (float)(WT_F32_RUN(sum)(x, count) / (double)count);
       double sum, squares;
@@ -205,7 +234,8 @@ static wt_reduce_state floats_run(const wt_reduce_plan *plan, const float *x, wt
       if (isfinite(maximum)) state.second = WT_F32_RUN(exp_sum)(NULL, x, count, maximum);
       break;
     }
-    default: state.value = simple_run_float(plan, x, count);
+    default:
+      state.value = simple_run_float(plan, x, count);
   }
   return state;
 }
@@ -213,9 +243,15 @@ static wt_reduce_state floats_run(const wt_reduce_plan *plan, const float *x, wt
 static wt_reduce_state doubles_run(const wt_reduce_plan *plan, const double *x, wt_word count) {
   wt_reduce_state state = {0, 0, 0, 0};
   switch (plan->method) {
-    case WT_METHOD_SUM: state.value = wt_f64_sum(x, count); break;
-    case WT_METHOD_SUM_ABS: state.value = wt_f64_sum_abs(x, count); break;
-    case WT_METHOD_SUM_SQUARES: state.value = wt_f64_sum_squares(x, count); break;
+    case WT_METHOD_SUM:
+      state.value = wt_f64_sum(x, count);
+      break;
+    case WT_METHOD_SUM_ABS:
+      state.value = wt_f64_sum_abs(x, count);
+      break;
+    case WT_METHOD_SUM_SQUARES:
+      state.value = wt_f64_sum_squares(x, count);
+      break;
     case WT_METHOD_MOMENTS: {
       const double center = wt_f64_sum(x, count) / (double)count;
       double sum, squares;
@@ -226,7 +262,8 @@ static wt_reduce_state doubles_run(const wt_reduce_plan *plan, const double *x, 
       state.value = wt_f64_max(x, count);
       if (isfinite(state.value)) state.second = wt_f64_exp_sum(NULL, x, count, state.value);
       break;
-    default: state.value = simple_run_double(plan, x, count);
+    default:
+      state.value = simple_run_double(plan, x, count);
   }
   return state;
 }
@@ -243,8 +280,8 @@ static void merge_run(const wt_reduce_plan *plan, wt_reduce_state *state, const 
 /* Contiguous runs whose elements are already of the working type. Long double runs are still cut,
  * which keeps their summation blocked. */
 static bool is_direct(const wt_reduce_plan *plan, wt_word stride) {
-  return stride == 1 && (plan->dtype == WT_FLOAT32 || plan->dtype == WT_FLOAT64 ||
-                         plan->dtype == WT_INT64);
+  return stride == 1 &&
+         (plan->dtype == WT_FLOAT32 || plan->dtype == WT_FLOAT64 || plan->dtype == WT_INT64);
 }
 
 void wt_reduce_run(const wt_reduce_plan *plan, wt_reduce_state *state, const void *from,
@@ -269,9 +306,14 @@ void wt_reduce_run(const wt_reduce_plan *plan, wt_reduce_state *state, const voi
       continue;
     }
     switch (plan->class) {
-      case WT_CLASS_F32: wt_load_floats(line.floats, source, plan->dtype, stride, n); break;
-      case WT_CLASS_F64: wt_load_doubles(line.doubles, source, plan->dtype, stride, n); break;
-      default: wt_load_integers(line.integers, source, plan->dtype, stride, n);
+      case WT_CLASS_F32:
+        wt_load_floats(line.floats, source, plan->dtype, stride, n);
+        break;
+      case WT_CLASS_F64:
+        wt_load_doubles(line.doubles, source, plan->dtype, stride, n);
+        break;
+      default:
+        wt_load_integers(line.integers, source, plan->dtype, stride, n);
     }
     merge_run(plan, state, &line, n);
   }
@@ -285,13 +327,18 @@ static double norm_of(const wt_reduce_plan *plan, double value) {
 
 static double result_of(const wt_reduce_plan *plan, const wt_reduce_state *state, int64_t count) {
   switch (plan->op) {
-    case WT_REDUCE_mean: return state->value / (double)count;
-    case WT_REDUCE_norm: return norm_of(plan, state->value);
-    case WT_REDUCE_var: return state->second / fmax((double)count - plan->parameter, 0);
-    case WT_REDUCE_std: return sqrt(state->second / fmax((double)count - plan->parameter, 0));
+    case WT_REDUCE_mean:
+      return state->value / (double)count;
+    case WT_REDUCE_norm:
+      return norm_of(plan, state->value);
+    case WT_REDUCE_var:
+      return state->second / fmax((double)count - plan->parameter, 0);
+    case WT_REDUCE_std:
+      return sqrt(state->second / fmax((double)count - plan->parameter, 0));
     case WT_REDUCE_logsumexp:
       return isfinite(state->value) ? state->value + log(state->second) : state->value;
-    default: return state->value;
+    default:
+      return state->value;
   }
 }
 

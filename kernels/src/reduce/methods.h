@@ -29,9 +29,9 @@ typedef struct wt_reduce_plan {
   double parameter; /* correction of var and std, order of norm */
 } wt_reduce_plan;
 
-/* A partial result. Integer sums, products and extremes and counts of non-zeros: `integer`. Moments:
- * `value` mean, `second` sum of squared deviations, `count` elements. Log-sum-exp: `value` maximum,
- * `second` sum of exp(x - value). All others: `value`. */
+/* A partial result. Integer sums, products and extremes and counts of non-zeros: `integer`.
+ * Moments: `value` mean, `second` sum of squared deviations, `count` elements. Log-sum-exp: `value`
+ * maximum, `second` sum of exp(x - value). All others: `value`. */
 typedef struct wt_reduce_state {
   double value, second;
   int64_t integer, count;
@@ -50,8 +50,8 @@ void wt_reduce_merge(const wt_reduce_plan *plan, wt_reduce_state *state,
 void wt_reduce_finish(const wt_reduce_plan *plan, const wt_reduce_state *state, int64_t count,
                       void *out);
 
-/* The moments of self over each dimension in which `shape` has size 1, into states[shape's strides];
- * the data of shape is not looked at. Threaded; returns a status. */
+/* The moments of self over each dimension in which `shape` has size 1, into states[shape's
+ * strides]; the data of shape is not looked at. Threaded; returns a status. */
 int wt_reduce_moments(wt_reduce_state *states, const wt_tensor *shape, const wt_tensor *self);
 
 /* NaN where either is. */

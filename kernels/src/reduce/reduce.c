@@ -17,16 +17,16 @@ typedef struct job {
   wt_reduce_plan plan;
   wt_reduction shape;
   const wt_tensor *out, *self;
-  wt_word blocks;       /* parts of each output's reduced elements */
-  int64_t block_size;   /* elements in a part */
-  wt_word tiles;        /* column groups of the innermost kept dimension */
+  wt_word blocks;           /* parts of each output's reduced elements */
+  int64_t block_size;       /* elements in a part */
+  wt_word tiles;            /* column groups of the innermost kept dimension */
   wt_reduce_state *partial; /* (blocks, outputs) where blocks > 1 */
   wt_reduce_state *states;  /* where the final states go instead of results into out, or NULL */
 } job;
 
 static void finish(const job *job, int64_t output, const wt_reduce_state *state) {
-  const wt_word offset = wt_offset_of(output, job->shape.kept_dims, job->shape.kept_size,
-                                      job->shape.kept_out_stride);
+  const wt_word offset =
+      wt_offset_of(output, job->shape.kept_dims, job->shape.kept_size, job->shape.kept_out_stride);
   if (job->states)
     job->states[offset] = *state;
   else
@@ -168,7 +168,8 @@ static int run(job *job) {
   }
   split(job, groups, width);
   if (job->blocks > 1) {
-    job->partial = wt_alloc((size_t)job->blocks * (size_t)job->shape.outputs * sizeof *job->partial);
+    job->partial =
+        wt_alloc((size_t)job->blocks * (size_t)job->shape.outputs * sizeof *job->partial);
     if (!job->partial) return WT_OUT_OF_MEMORY;
   }
   wt_parallel_for((wt_word)(groups * job->blocks), wt_grain(job->block_size * width),

@@ -27,11 +27,16 @@ typedef struct carry {
 
 static carry start_of(const job *job) {
   switch (job->args->op) {
-    case WT_SCAN_cumprod: return (carry){1, 1, 0};
-    case WT_SCAN_cummax: return (carry){-INFINITY, INT64_MIN, 0};
-    case WT_SCAN_cummin: return (carry){INFINITY, INT64_MAX, 0};
-    case WT_SCAN_logcumsumexp: return (carry){-INFINITY, 0, 0};
-    default: return (carry){0, 0, 0};
+    case WT_SCAN_cumprod:
+      return (carry){1, 1, 0};
+    case WT_SCAN_cummax:
+      return (carry){-INFINITY, INT64_MIN, 0};
+    case WT_SCAN_cummin:
+      return (carry){INFINITY, INT64_MAX, 0};
+    case WT_SCAN_logcumsumexp:
+      return (carry){-INFINITY, 0, 0};
+    default:
+      return (carry){0, 0, 0};
   }
 }
 
@@ -47,8 +52,12 @@ static void scan_integers(wt_scan_op op, carry *carry, int64_t *x, int64_t *indi
   for (wt_word i = 0; i < count; i++) {
     const uint64_t before = (uint64_t)carry->integer, v = (uint64_t)x[i];
     switch (op) {
-      case WT_SCAN_cumsum: carry->integer = (int64_t)(before + v); break;
-      case WT_SCAN_cumprod: carry->integer = (int64_t)(before * v); break;
+      case WT_SCAN_cumsum:
+        carry->integer = (int64_t)(before + v);
+        break;
+      case WT_SCAN_cumprod:
+        carry->integer = (int64_t)(before * v);
+        break;
       default:
         if (op == WT_SCAN_cummax ? x[i] >= carry->integer : x[i] <= carry->integer) {
           carry->integer = x[i];
@@ -86,7 +95,8 @@ static void scan_doubles(wt_scan_op op, carry *carry, double *x, int64_t *indice
   carry->value = value;
 }
 
-/* Scans elements first..first+count-1 of one line; offsets are those of the line's first element. */
+/* Scans elements first..first+count-1 of one line; offsets are those of the line's first element.
+ */
 static void scan_chunk(const job *job, carry *carry, wt_word first, wt_word count, wt_word offset,
                        wt_word out_offset, wt_word indices_offset) {
   const wt_scan_args *args = job->args;
@@ -179,7 +189,6 @@ WT_KERNEL(scan, 1) {
     job.indices_stride[outer] = indices->stride[d];
     lines *= self->size[d];
   }
-  if (lines > 0 && job.length > 0)
-    wt_parallel_for(lines, wt_grain(job.length), scan_lines, &job);
+  if (lines > 0 && job.length > 0) wt_parallel_for(lines, wt_grain(job.length), scan_lines, &job);
   return WT_OK;
 }
