@@ -47,7 +47,7 @@ WT_INLINE wt_f32x4 softplus_backward(wt_f32x4 grad, wt_f32x4 x, wt_f32x4 beta) {
 }
 WT_INLINE wt_f32x4 hardswish_backward(wt_f32x4 grad, wt_f32x4 x) {
   wt_f32x4 middle = grad * (x / 3.0f + 0.5f);
-  return wt_f32x4_select(x <= -3.0f, ZERO, wt_f32x4_select(x < 3.0f, middle, grad));
+  return wt_f32x4_select(x <= -3.0f, ZERO, wt_f32x4_select(x >= 3.0f, grad, middle));
 }
 
 WT_FLOAT32_BINARY(add_plain, a + b)
@@ -69,7 +69,7 @@ WT_FLOAT32_BINARY_COSTLY(gelu_tanh_backward, gelu_tanh_backward(a, b))
 WT_FLOAT32_BINARY_COSTLY(silu_backward, silu_backward(a, b))
 WT_FLOAT32_BINARY_COSTLY(mish_backward, mish_backward(a, b))
 WT_FLOAT32_BINARY_COSTLY(elu_backward,
-                         wt_f32x4_select(b <= 0.0f, a * p0 * wt_f32x4_exp(b), a))
+                         wt_f32x4_select(b > 0.0f, a, a * p0 * wt_f32x4_exp(b)))
 WT_FLOAT32_BINARY_COSTLY(softplus_backward, softplus_backward(a, b, p0))
 WT_FLOAT32_BINARY(hardswish_backward, hardswish_backward(a, b))
 WT_FLOAT32_BINARY(hardsigmoid_backward, keep_where((b > -3.0f) & (b < 3.0f), a / 6.0f))

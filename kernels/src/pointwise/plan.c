@@ -61,7 +61,10 @@ int wt_plan_input(wt_plan *plan, const wt_tensor *tensor, int row_dtype) {
 
 void wt_plan_splat(wt_plan *plan, const void *splat, size_t element) {
   wt_operand *operand = &plan->operand[plan->operands++];
-  *operand = (wt_operand){.data = (char *)splat, .raw = true, .element = (uint8_t)element};
+  *operand = (wt_operand){.data = (char *)splat,
+                         .move = wt_move_raw(element),
+                         .raw = true,
+                         .element = (uint8_t)element};
 }
 
 /* ---- dimensions ----------------------------------------------------------------------------- */

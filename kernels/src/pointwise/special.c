@@ -264,7 +264,10 @@ double wt_bessel_i(double x, int order, int scaled) {
   return sum * root * root;
 }
 
-double wt_bessel_j(double x, int order) { return order == 0 ? j0(x) : j1(x); }
+/* torch gives NaN at infinity, not the limit 0. */
+double wt_bessel_j(double x, int order) {
+  return isinf(x) ? NAN : order == 0 ? j0(x) : j1(x);
+}
 
 /* ---- others --------------------------------------------------------------------------------- */
 double wt_sinc(double x) { return x == 0 ? 1 : sin(PI * x) / (PI * x); }

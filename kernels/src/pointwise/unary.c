@@ -33,6 +33,16 @@ wt_row_choice wt_choose_unary(wt_word op, wt_word dtype) {
   return choice;
 }
 
+/* Bounds of an integer tensor wrap to its dtype, as torch converts them. */
+static double wrap_parameter(double value, wt_word dtype) {
+  int64_t wide, wrapped;
+  char narrow[8];
+  wt_move_between(WT_INT64, WT_FLOAT64)(&(wt_block){&wide, &value, 0, 0, 0, 0, 1, 1});
+  wt_move_between((int)dtype, WT_INT64)(&(wt_block){narrow, &wide, 0, 0, 0, 0, 1, 1});
+  wt_move_between(WT_INT64, (int)dtype)(&(wt_block){&wrapped, narrow, 0, 0, 0, 0, 1, 1});
+  return (double)wrapped;
+}
+
 static int run_strided(const wt_tensor *out, const wt_tensor *self, const wt_row_choice *choice,
                        double p0, double p1) {
   if (choice->entry.row == NULL) return wt_fail(WT_UNSUPPORTED_DTYPE, self->dtype, 0, 0);
@@ -40,9 +50,11 @@ static int run_strided(const wt_tensor *out, const wt_tensor *self, const wt_row
   int status = wt_plan_begin(&plan, out, choice->result);
   if (status == WT_OK) status = wt_plan_input(&plan, self, choice->compute);
   if (status != WT_OK) return status;
+  bool narrow = choice->compute == WT_INT64 && self->dtype < WT_INT64;
+  bool exponent = choice->entry.row == wt_int64_unary_rows[WT_UNARY_pow_scalar].row;
   plan.entry = choice->entry;
-  plan.p0 = p0;
-  plan.p1 = p1;
+  plan.p0 = narrow && !exponent ? wrap_parameter(p0, self->dtype) : p0;
+  plan.p1 = narrow && !exponent ? wrap_parameter(p1, self->dtype) : p1;
   return wt_plan_run(&plan);
 }
 
