@@ -196,7 +196,7 @@ def relu(self: Any) -> Any:
     return unary("relu", self)
 
 
-@op("relu6(Tensor self) -> Tensor", family="pointwise", inplace=True, method=False, function=False,
+@op("relu6(Tensor self) -> Tensor", family="pointwise", inplace=True, method=False,
     node="HardtanhBackward0",
     vjp=lambda grad, self: _masked(grad, (self > 0) & (self < 6)))
 def relu6(self: Any) -> Any:
@@ -224,7 +224,7 @@ def mish(self: Any) -> Any:
     return unary("mish", self)
 
 
-@op("log_sigmoid(Tensor self) -> Tensor", family="pointwise", method=False, function=False,
+@op("log_sigmoid(Tensor self) -> Tensor", family="pointwise", method=False,
     node="LogSigmoidBackward0",
     vjp=lambda grad, self: FUNCTIONS["log_sigmoid_backward"](grad, self))
 def log_sigmoid(self: Any) -> Any:
@@ -232,26 +232,26 @@ def log_sigmoid(self: Any) -> Any:
 
 
 @op("hardsigmoid(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
-    function=False, vjp=lambda grad, self: FUNCTIONS["hardsigmoid_backward"](grad, self))
+    vjp=lambda grad, self: FUNCTIONS["hardsigmoid_backward"](grad, self))
 def hardsigmoid(self: Any) -> Any:
     return unary("hardsigmoid", self)
 
 
 @op("hardswish(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
-    function=False, vjp=lambda grad, self: FUNCTIONS["hardswish_backward"](grad, self))
+    vjp=lambda grad, self: FUNCTIONS["hardswish_backward"](grad, self))
 def hardswish(self: Any) -> Any:
     return unary("hardswish", self)
 
 
 @op("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", family="pointwise",
-    method=False, inplace=True, function=False,
+    method=False, inplace=True,
     vjp=lambda grad, self, min_val, max_val: _masked(grad, (self > min_val) & (self < max_val)))
 def hardtanh(self: Any, min_val: Any, max_val: Any) -> Any:
     return unary("hardtanh", self, float(min_val), float(max_val))
 
 
 @op("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", family="pointwise",
-    method=False, inplace=True, function=False,
+    method=False, inplace=True,
     vjp=lambda grad, self, negative_slope: FUNCTIONS["leaky_relu_backward"](
         grad, self, negative_slope))
 def leaky_relu(self: Any, negative_slope: Any) -> Any:
@@ -259,7 +259,7 @@ def leaky_relu(self: Any, negative_slope: Any) -> Any:
 
 
 @op("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
-    family="pointwise", method=False, inplace=True, function=False,
+    family="pointwise", method=False, inplace=True,
     vjp=lambda grad, self, alpha, scale, input_scale: FUNCTIONS["elu_backward"](
         grad, alpha, scale, input_scale, False, self))
 def elu(self: Any, alpha: Any, scale: Any, input_scale: Any) -> Any:
@@ -294,7 +294,7 @@ def selu(self: Any) -> Any:
 
 
 @op("softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", family="pointwise",
-    method=False, function=True,
+    method=False,
     vjp=lambda grad, self, beta, threshold: FUNCTIONS["softplus_backward"](
         grad, self, beta, threshold))
 def softplus(self: Any, beta: Any, threshold: Any) -> Any:
@@ -308,7 +308,7 @@ def hardshrink(self: Any, lambd: Any) -> Any:
 
 
 @op("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", family="pointwise", method=False,
-    function=False, vjp=lambda grad, self, lambd: _masked(grad, (self < -lambd) | (self > lambd)))
+    vjp=lambda grad, self, lambd: _masked(grad, (self < -lambd) | (self > lambd)))
 def softshrink(self: Any, lambd: Any) -> Any:
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
@@ -358,13 +358,13 @@ def _prelu_weight(grad: Any, self: Any, weight: Any) -> Any:
     return product.sum(dims)
 
 
-@op("softsign(Tensor self) -> Tensor", family="pointwise", method=False, function=False,
+@op("softsign(Tensor self) -> Tensor", family="pointwise", method=False,
     vjp=lambda grad, self: grad / (1 + self.abs()).square())
 def softsign(self: Any) -> Any:
     return unary("softsign", as_float(self))
 
 
-@op("tanhshrink(Tensor self) -> Tensor", family="pointwise", method=False, function=False,
+@op("tanhshrink(Tensor self) -> Tensor", family="pointwise", method=False,
     vjp=lambda grad, self: grad * self.tanh().square())
 def tanhshrink(self: Any) -> Any:
     return unary_float("tanhshrink", self)

@@ -458,3 +458,58 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 def broadcast_shapes(*shapes: Any) -> Any:
     """The shape that shapes broadcast to."""
     return _C.broadcast_shapes(*[(s,) if isinstance(s, int) else tuple(s) for s in shapes])
+
+
+@composite(method=True)
+def angle(self: Any) -> Any:
+    """pi for negative numbers, 0 for others, NaN for NaN."""
+    x = self if self.dtype.is_floating_point else self.to(_C.get_default_dtype())
+    plain = FUNCTIONS["where"](x < 0, math.pi, x * 0)
+    return FUNCTIONS["where"](x.isnan(), x, plain)
+
+
+@composite()
+def real(self: Any) -> Any:
+    """The tensor itself."""
+    return self
+
+
+# ---- copies of views -----------------------------------------------------------------------------
+def _copying(name: str, view: Any) -> None:
+    """``<name>_copy``: the view's elements in memory of their own."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = view(self, *args, **kwargs)
+        if isinstance(result, tuple):
+            return tuple(t.clone() for t in result)
+        return result.clone()
+
+    call.__name__ = f"{name}_copy"
+    call.__doc__ = f"{name} with memory of its own."
+    composite()(call)
+
+
+for _name in ("alias", "as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select",
+              "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unfold",
+              "unsqueeze", "view"):
+    _copying(_name, METHODS.get(_name) or FUNCTIONS[_name])
+
+METHODS["narrow_copy"] = FUNCTIONS["narrow_copy"]
+
+
+@composite(method=True)
+def unsafe_split(self: Any, split_size: int, dim: int = 0) -> Any:
+    """split; autograd does not track in-place changes of the pieces in torch."""
+    return FUNCTIONS["split"](self, split_size, dim)
+
+
+@composite(method=True)
+def unsafe_split_with_sizes(self: Any, split_sizes: Any, dim: int = 0) -> Any:
+    """split_with_sizes; autograd does not track in-place changes of the pieces in torch."""
+    return FUNCTIONS["split_with_sizes"](self, split_sizes, dim)
+
+
+@composite(method=True)
+def unsafe_chunk(self: Any, chunks: int, dim: int = 0) -> Any:
+    """chunk; autograd does not track in-place changes of the pieces in torch."""
+    return FUNCTIONS["chunk"](self, chunks, dim)

@@ -582,7 +582,14 @@ def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
 
 
 METHODS["resize_"] = resize_
-METHODS["resize_as_"] = lambda self, other, **kwargs: resize_(self, tuple(other.shape))
+
+
+def resize_as_(self: Any, other: Any, memory_format: Any = None) -> Any:
+    """Changes the shape in place to that of ``other``."""
+    return resize_(self, tuple(other.shape), memory_format=memory_format)
+
+
+METHODS["resize_as_"] = FUNCTIONS["resize_as_"] = resize_as_
 
 
 def set_(self: Any, source: Any = None, *args: Any) -> Any:

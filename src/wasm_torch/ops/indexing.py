@@ -45,10 +45,10 @@ def _one_dim(tensor: Any) -> Any:
         tuple(self_size), dtype=grad.dtype).scatter_add(dim, index, grad))
 def gather(self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
     dim = k.wrap_dim(dim, self.ndim)
-    index = _require_index("gather", index)
     out = k.empty(tuple(index.shape), self.dtype)
     if index.numel() == 0:
         return out
+    index = _require_index("gather", index)
     _check_ranks("gather", self, index)
     source, wide, result = _one_dim(self), _one_dim(index), _one_dim(out)
     _check_index_shape(source, wide, dim, "self")
@@ -59,9 +59,9 @@ def gather(self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
 def scatter_into(result: Any, dim: int, index: Any, src: Any, mode: str) -> Any:
     """Scatters ``src`` (tensor or number) into a tensor that nobody else has."""
     dim = k.wrap_dim(dim, result.ndim)
-    index = _require_index("scatter", index)
     if index.numel() == 0:
         return result
+    index = _require_index("scatter", index)
     _check_ranks("scatter", result, index, "self")
     target, wide = _one_dim(result), _one_dim(index)
     _check_index_shape(target, wide, dim, "self")
@@ -383,6 +383,7 @@ def take_along_dim(self: Any, indices: Any, dim: int | None = None) -> Any:
     common = list(_C.broadcast_shapes(tuple(size), tuple(index_size)))
     own, other = list(common), list(common)
     own[at], other[at] = self.shape[at], indices.shape[at]
+    indices = FUNCTIONS["where"](indices < 0, indices + self.shape[at], indices)
     return self.expand(tuple(own)).gather(at, indices.expand(tuple(other)))
 
 
@@ -463,12 +464,12 @@ def masked_fill(self: Any, mask: Any, value: Any) -> Any:
 def masked_select(self: Any, mask: Any) -> Any:
     if mask.dtype is not _C.bool:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
-    size = k.common_shape(self, mask)
+    size = k.common_shape(self, mask) or (1,)
     return index_read(k.expand_to(self, size), [k.expand_to(mask, size)])
 
 
 def _masked_select_backward(grad: Any, self_size: Any, mask: Any) -> Any:
-    size = tuple(_C.broadcast_shapes(tuple(self_size), tuple(mask.shape)))
+    size = tuple(_C.broadcast_shapes(tuple(self_size), tuple(mask.shape))) or (1,)
     zeros = FUNCTIONS["zeros"](size, dtype=grad.dtype)
     return zeros.masked_scatter(mask, grad)
 

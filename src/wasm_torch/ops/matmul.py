@@ -283,7 +283,7 @@ def matmul(self: Any, other: Any) -> Any:
 
 def _fold_left(self: Any, other: Any) -> Any:
     """A stack of matrices times one matrix or vector: one product of all rows."""
-    rows = self.reshape(-1, self.shape[-1])
+    rows = self.reshape((k.numel(self.shape[:-1]), self.shape[-1]))
     if other.ndim == 1:
         return FUNCTIONS["mv"](rows, other).reshape(tuple(self.shape[:-1]))
     product = FUNCTIONS["mm"](rows, other)
@@ -349,9 +349,10 @@ def linear(input: Any, weight: Any, bias: Any) -> Any:
 def _linear_weight(grad: Any, input: Any) -> Any:
     if grad.ndim < input.ndim:
         grad = grad.unsqueeze(-1)
-        rows = input.reshape(-1, input.shape[-1])
+        rows = input.reshape((-1, input.shape[-1]))
         return grad.reshape(-1, 1).t().mm(rows).squeeze(0)
-    return grad.reshape(-1, grad.shape[-1]).t().mm(input.reshape(-1, input.shape[-1]))
+    count = k.numel(input.shape[:-1])
+    return grad.reshape((count, grad.shape[-1])).t().mm(input.reshape((count, input.shape[-1])))
 
 
 @composite()

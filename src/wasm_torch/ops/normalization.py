@@ -48,13 +48,14 @@ def log_softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
     return _softmax(self, dim, True)
 
 
-@op("_softmax_backward_data(Tensor grad_output, Tensor output, int dim) -> Tensor", family="norm",
+@op("_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType? "
+    "input_dtype=None) -> Tensor", family="norm",
     method=False,
     vjp={"grad_output": lambda grad, output, dim: FUNCTIONS["_softmax_backward_data"](
              grad, output, dim),
          "output": lambda grad, grad_output, output, dim: _softmax_curvature(
              grad, grad_output, output, dim)})
-def softmax_backward_data(grad_output: Any, output: Any, dim: int) -> Any:
+def softmax_backward_data(grad_output: Any, output: Any, dim: int, input_dtype: Any) -> Any:
     return _softmax_gradient(grad_output, output, dim, False)
 
 
@@ -70,12 +71,15 @@ def _softmax_curvature(grad: Any, grad_output: Any, output: Any, dim: int) -> An
     )
 
 
-@op("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim) -> Tensor",
+@op("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType? "
+    "input_dtype=None) -> Tensor",
     family="norm", method=False,
     vjp={"grad_output": lambda grad, output, dim: grad - _sum(grad * output.exp(), dim),
          "output": lambda grad, grad_output, output, dim: -output.exp()
          * _sum(grad_output, dim) * grad})
-def log_softmax_backward_data(grad_output: Any, output: Any, dim: int) -> Any:
+def log_softmax_backward_data(
+    grad_output: Any, output: Any, dim: int, input_dtype: Any
+) -> Any:
     return _softmax_gradient(grad_output, output, dim, True)
 
 

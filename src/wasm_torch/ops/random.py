@@ -122,9 +122,16 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> 
             raise RuntimeError("normal expects all elements of std >= 0.0")
     else:
         _check_std(std)
-    unit = draw(k.empty(shape, source.dtype), "normal", generator, 0.0, 1.0)
-    detached = [v.detach() if isinstance(v, _C.TensorBase) else v for v in (mean, std)]
-    return _finish(unit * detached[1] + detached[0], requires_grad, out)
+    return _finish(normal_row(mean, std, shape, source.dtype, generator), requires_grad, out)
+
+
+@op("_normal(Tensor mean, Tensor std, int[] size, ScalarType dtype, Generator? generator) -> Tensor",
+    family="random", function=False, method=False, wrapped_numbers=True, node="NormalBackward0",
+    vjp={"mean": lambda grad, mean_size: FUNCTIONS["zeros"](tuple(mean_size), dtype=grad.dtype),
+         "std": lambda grad, std_size: FUNCTIONS["zeros"](tuple(std_size), dtype=grad.dtype)})
+def normal_row(mean: Any, std: Any, size: Any, dtype: Any, generator: Any) -> Any:
+    unit = draw(k.empty(size, dtype), "normal", generator, 0.0, 1.0)
+    return k.binary("add", k.binary("mul", unit, std), mean)
 
 
 def _check_std(std: float) -> None:

@@ -353,8 +353,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
             f"{indexing}"
         )
     swap = indexing == "xy" and len(tensors) >= 2
-    if swap:
-        tensors = (tensors[1], tensors[0], *tensors[2:])
     sizes = tuple(t.numel() for t in tensors)
     grids = []
     for i, t in enumerate(tensors):
@@ -362,7 +360,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
         shape[i] = t.numel()
         grids.append(t.reshape(tuple(shape)).expand(sizes))
     if swap:
-        grids = [g.transpose(0, 1) for g in (grids[1], grids[0], *grids[2:])]
+        grids = [g.transpose(0, 1) for g in grids]
     return tuple(grids)
 
 

@@ -308,7 +308,7 @@ def _unique_slices(
 ) -> Any:
     dim = k.wrap_dim(dim, self.ndim)
     moved = self.detach().movedim(dim, 0)
-    rows = [tuple(row) for row in moved.reshape(moved.shape[0], -1).tolist()]
+    rows = [tuple(row) for row in moved.reshape((moved.shape[0], k.numel(moved.shape[1:]))).tolist()]
     order = list(range(len(rows))) if consecutive else _sorted_rows(rows)
     kept: list[int] = []
     counts: list[int] = []
@@ -443,7 +443,7 @@ def _quantile(self: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, sk
         )
         result = low.lerp(high, weight)
     result = result.movedim(-1, 0)
-    if keepdim:
+    if keepdim and self.ndim:
         result = (
             result.reshape((result.shape[0], *(1,) * self.ndim)) if dim is None
             else result.unsqueeze(at + 1)
