@@ -404,3 +404,33 @@ TEST(conv_references_agree) {
     release_operands(o);
   }
 }
+
+/* Parts are added in their order: results are the same bits on any number of threads. */
+TEST(conv_gradients_do_not_depend_on_threads) {
+  check_random random = {17};
+  geometry g = plain(9, 6, 10, 13, 3, 1, 1);
+  operands o = make_operands(&random, &g, WT_FLOAT32);
+  wt_conv_backward_weight_args args = {.size_bytes = sizeof args, .grad_weight = o.weight,
+                                       .grad_bias = o.bias, .grad_out = o.out,
+                                       .input = o.input, GEOMETRY(&g)};
+  wt_word before = wt_get_num_threads();
+  double first[540], first_bias[10];
+  for (wt_word threads = 1; threads <= 3; threads++) {
+    wt_set_num_threads(threads);
+    spoil(&o.weight);
+    spoil(&o.bias);
+    CHECK(wt_conv_backward_weight(&args) == WT_OK);
+    wt_word wrong = 0;
+    for (wt_word p = 0; p < o.weight.numel; p++) {
+      if (threads == 1) first[p] = check_get(&o.weight, p);
+      wrong += first[p] != check_get(&o.weight, p);
+    }
+    for (wt_word p = 0; p < o.bias.numel; p++) {
+      if (threads == 1) first_bias[p] = check_get(&o.bias, p);
+      wrong += first_bias[p] != check_get(&o.bias, p);
+    }
+    CHECK(wrong == 0);
+  }
+  wt_set_num_threads(before);
+  release_operands(o);
+}

@@ -279,3 +279,32 @@ TEST(gemm_reference_agrees) {
     release(&args.bias);
   }
 }
+
+/* Blocks are cut by the number of threads, but each element is summed in one order. */
+TEST(gemm_does_not_depend_on_threads) {
+  check_random random = {7};
+  layout dense = {.step = 1};
+  wt_gemm_args args = {.size_bytes = sizeof args, .alpha = 1, .bias = check_absent()};
+  args.out = make_matrix(WT_FLOAT32, 2, 90, 130, dense);
+  args.a = make_matrix(WT_FLOAT32, 2, 90, 300, dense);
+  args.b = make_matrix(WT_FLOAT32, 2, 300, 130, dense);
+  check_fill(&args.a, &random, -1, 1);
+  check_fill(&args.b, &random, -1, 1);
+  wt_word before = wt_get_num_threads();
+  double *first = calloc((size_t)args.out.numel, sizeof(double));
+  for (wt_word threads = 1; threads <= 3; threads++) {
+    wt_set_num_threads(threads);
+    CHECK(wt_gemm(&args) == WT_OK);
+    wt_word wrong = 0;
+    for (wt_word p = 0; p < args.out.numel; p++) {
+      if (threads == 1) first[p] = check_get(&args.out, p);
+      wrong += first[p] != check_get(&args.out, p);
+    }
+    CHECK(wrong == 0);
+  }
+  wt_set_num_threads(before);
+  free(first);
+  release(&args.out);
+  release(&args.a);
+  release(&args.b);
+}

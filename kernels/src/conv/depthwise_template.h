@@ -13,7 +13,7 @@ WT_INLINE void FN(depthwise_points)(const int vectors, wt_word step, const T *fr
     const T *at = from + offsets[t];
     WT_UNROLL
     for (int i = 0; i < vectors; i++) {
-      V value;
+      V value = SPLAT(0);
       if (step == 1) {
         value = LOAD(at + i * LANES);
       } else {
