@@ -1,5 +1,6 @@
 /* The test harness of check.h, and the test program's main: runs all cases, or those whose name
- * contains the first argument. */
+ * contains the first argument. A second argument, whatever it is, names each case before it runs:
+ * for finding one that crashes. */
 #include "check.h"
 
 enum { REPORTS_PER_CASE = 8 };
@@ -31,8 +32,7 @@ bool check_close(double got, double expected, double tolerance) {
   return fabs(got - expected) <= tolerance * fmax(1.0, fabs(expected));
 }
 
-void check_close_report(double got, double expected, double tolerance, const char *file,
-                        int line) {
+void check_close_report(double got, double expected, double tolerance, const char *file, int line) {
   if (record(check_close(got, expected, tolerance))) {
     printf("  %s:%d: got %.17g, expected %.17g, tolerance %g\n", file, line, got, expected,
            tolerance);
@@ -81,13 +81,13 @@ double check_get(const wt_tensor *tensor, int64_t p) {
 #define READ(NAME, ctype) \
   case NAME:              \
     return (double)*(const ctype *)address
-    READ(WT_UINT8, uint8_t);
-    READ(WT_INT8, int8_t);
-    READ(WT_INT16, int16_t);
-    READ(WT_INT32, int32_t);
-    READ(WT_INT64, int64_t);
-    READ(WT_FLOAT32, float);
-    READ(WT_FLOAT64, double);
+      READ(WT_UINT8, uint8_t);
+      READ(WT_INT8, int8_t);
+      READ(WT_INT16, int16_t);
+      READ(WT_INT32, int32_t);
+      READ(WT_INT64, int64_t);
+      READ(WT_FLOAT32, float);
+      READ(WT_FLOAT64, double);
 #undef READ
   }
   return NAN;
@@ -105,17 +105,17 @@ void check_set(const wt_tensor *tensor, int64_t p, double value) {
     case WT_BOOL:
       *(uint8_t *)address = value != 0;
       break;
-#define WRITE(NAME, ctype)             \
-  case NAME:                           \
+#define WRITE(NAME, ctype)              \
+  case NAME:                            \
     *(ctype *)address = (ctype)(value); \
     break
-    WRITE(WT_UINT8, uint8_t);
-    WRITE(WT_INT8, int8_t);
-    WRITE(WT_INT16, int16_t);
-    WRITE(WT_INT32, int32_t);
-    WRITE(WT_INT64, int64_t);
-    WRITE(WT_FLOAT32, float);
-    WRITE(WT_FLOAT64, double);
+      WRITE(WT_UINT8, uint8_t);
+      WRITE(WT_INT8, int8_t);
+      WRITE(WT_INT16, int16_t);
+      WRITE(WT_INT32, int32_t);
+      WRITE(WT_INT64, int64_t);
+      WRITE(WT_FLOAT32, float);
+      WRITE(WT_FLOAT64, double);
 #undef WRITE
   }
 }
@@ -138,6 +138,10 @@ int main(int count, char **arguments) {
   int passed = 0, failed = 0;
   for (check_case *entry = cases; entry; entry = entry->next) {
     if (count > 1 && !strstr(entry->name, arguments[1])) continue;
+    if (count > 2) {
+      printf("%s\n", entry->name);
+      fflush(stdout);
+    }
     failures_of_case = 0;
     entry->run();
     if (failures_of_case == 0) {

@@ -82,13 +82,13 @@ TEST(dtype_sizes) {
 
 TEST(load_scalar_every_dtype) {
   double store = 0;
-#define X(NAME, name, code, ctype, bytes)                                     \
-  {                                                                           \
-    wt_tensor one = CHECK_TENSOR(&store, WT_##NAME, 1);                       \
-    for (int value = 0; value < 2; value++) {                                 \
-      check_set(&one, 0, value);                                              \
-      CHECK(wt_load_scalar((wt_word)&store, WT_##NAME) == (double)value);     \
-    }                                                                         \
+#define X(NAME, name, code, ctype, bytes)                                   \
+  {                                                                         \
+    wt_tensor one = CHECK_TENSOR(&store, WT_##NAME, 1);                     \
+    for (int value = 0; value < 2; value++) {                               \
+      check_set(&one, 0, value);                                            \
+      CHECK(wt_load_scalar((wt_word) & store, WT_##NAME) == (double)value); \
+    }                                                                       \
   }
   WT_DTYPES(X)
 #undef X

@@ -1,4 +1,5 @@
-/* The allocator: alignment, a model of random use, growth, statistics, and running out of memory. */
+/* The allocator: alignment, a model of random use, growth, statistics, and running out of memory.
+ */
 #include "check.h"
 #include "core/heap.h"
 
@@ -197,7 +198,8 @@ TEST(heap_without_a_region) {
   CHECK(wt_heap_empty_cache(&heap) == 0);
 }
 
-/* ---- the engine's heap, through the port ------------------------------------------------------ */
+/* ---- the engine's heap, through the port ------------------------------------------------------
+ */
 TEST(port_memory) {
   double before = wt_memory_stat(0);
   wt_word address = wt_allocate(1000000);

@@ -126,7 +126,8 @@ TEST(pool_noop_kernel) {
   CHECK(wt_run(WT_KERNEL_noop, (wt_word)&args) == WT_OK);
 }
 
-/* ---- leaving and stopping ---------------------------------------------------------------------- */
+/* ---- leaving and stopping ----------------------------------------------------------------------
+ */
 enum { GUEST = 40 }; /* the number of a worker which the test itself runs */
 
 static void *serve_as_guest(void *reason) {
@@ -164,7 +165,8 @@ TEST(pool_leave_and_stop) {
   CHECK(reason == WT_WORKER_LEFT);
 }
 
-/* ---- a caller that traps ----------------------------------------------------------------------- */
+/* ---- a caller that traps -----------------------------------------------------------------------
+ */
 static jmp_buf trap;
 
 /* The workers hold their first chunks until the caller has trapped, so that it gets one. */
@@ -193,7 +195,8 @@ TEST(pool_recovers_from_a_trap_in_the_caller) {
   }
 }
 
-/* ---- a forked child ---------------------------------------------------------------------------- */
+/* ---- a forked child ----------------------------------------------------------------------------
+ */
 /* ThreadSanitizer ends a forked child that starts threads. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -227,9 +230,10 @@ TEST(pool_in_a_forked_child) {
 }
 #endif
 
-/* ---- workers that fail ------------------------------------------------------------------------ */
-/* A worker is counted out in the middle of a chunk, as the host does for one that trapped, and ends.
- * The caller's own first chunk waits for it, so that some worker takes part. */
+/* ---- workers that fail ------------------------------------------------------------------------
+ */
+/* A worker is counted out in the middle of a chunk, as the host does for one that trapped, and
+ * ends. The caller's own first chunk waits for it, so that some worker takes part. */
 static void fail_once(void *context, wt_word begin, wt_word end, int thread) {
   (void)begin, (void)end;
   _Atomic int *failures = context;

@@ -1,8 +1,8 @@
 /* The contract between the bare wasm engine and its host (a page, a worker, Pyodide, Node).
  *
  * The module imports one thing, `env.memory`: a shared memory whose maximum the host chose. It
- * exports, under the C names, the port of abi.h, the functions below, the kernels as "name@version",
- * the linker's `__stack_pointer` (a mutable i32 global), `__wasm_init_tls(i32)` and
+ * exports, under the C names, the port of abi.h, the functions below, the kernels as
+ * "name@version", the linker's `__stack_pointer` (a mutable i32 global), `__wasm_init_tls(i32)` and
  * `__indirect_function_table`. In JavaScript every wt_word is an i32 and every double an f64;
  * addresses come back signed, so read them as `value >>> 0`.
  *
@@ -72,9 +72,9 @@ wt_word wt_workers_ready(void);
  * prepared fewer than wt_threads_wanted() - 1 workers may start more. */
 wt_word wt_threads_wanted(void);
 
-/* Asks every prepared worker to return from wt_worker_enter once with WT_WORKER_LEFT. Does not wait.
- * One that is not inside at the moment returns as soon as it enters, so a message posted before this
- * call has always been handled when the worker is inside for good. */
+/* Asks every prepared worker to return from wt_worker_enter once with WT_WORKER_LEFT. Does not
+ * wait. One that is not inside at the moment returns as soon as it enters, so a message posted
+ * before this call has always been handled when the worker is inside for good. */
 void wt_workers_leave(void);
 
 /* Asks every prepared worker to return for ever with WT_WORKER_STOPPED. Does not wait; afterwards
@@ -97,8 +97,8 @@ wt_word wt_worker_enter(wt_word worker);
 void wt_worker_failed(wt_word worker);
 
 /* ---- any thread ---------------------------------------------------------------------------- */
-/* The worker is gone and will not call again (it did not start, was terminated, or closed). Counts it
- * out of a running job as wt_worker_failed does, and frees its number for wt_worker_prepare. */
+/* The worker is gone and will not call again (it did not start, was terminated, or closed). Counts
+ * it out of a running job as wt_worker_failed does, and frees its number for wt_worker_prepare. */
 void wt_worker_lost(wt_word worker);
 
 #endif

@@ -4,8 +4,9 @@
  * small blocks wait in caches of exact sizes, uncoalesced.
  *
  * A block is a header of 16 bytes and its payload; the header lies 16 bytes below a multiple of 64,
- * so that the payload is aligned. Headers chain the blocks in address order both ways; the last one,
- * of size 0, ends the region. Under AddressSanitizer everything but the payloads in use is poisoned.
+ * so that the payload is aligned. Headers chain the blocks in address order both ways; the last
+ * one, of size 0, ends the region. Under AddressSanitizer everything but the payloads in use is
+ * poisoned.
  */
 #include "core/heap.h"
 
@@ -82,9 +83,7 @@ static wt_block *first_block(const wt_heap *heap) {
   return (wt_block *)(heap->region.begin + UNIT - HEADER);
 }
 
-static wt_block *last_block(const wt_heap *heap) {
-  return (wt_block *)(heap->region.end - HEADER);
-}
+static wt_block *last_block(const wt_heap *heap) { return (wt_block *)(heap->region.end - HEADER); }
 
 /* ---- the free lists ------------------------------------------------------------------------ */
 HEADERS static void insert(wt_heap *heap, wt_block *block) {

@@ -26,7 +26,7 @@ struct wt_region {
 };
 
 enum {
-  WT_HEAP_FIRST_CLASSES = 40, /* powers of two */
+  WT_HEAP_FIRST_CLASSES = 40,  /* powers of two */
   WT_HEAP_SECOND_CLASSES = 32, /* linear steps between two powers */
   WT_HEAP_CACHED_SIZES = 17    /* exact sizes of 64, 128, ... 1024 bytes; [0] is unused */
 };

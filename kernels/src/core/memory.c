@@ -50,9 +50,7 @@ WT_EXPORT("wt_memory_stat") double wt_memory_stat(wt_word which) {
   return 0;
 }
 
-WT_EXPORT("wt_reset_peak_memory") void wt_reset_peak_memory(void) {
-  heap.peak = heap.current;
-}
+WT_EXPORT("wt_reset_peak_memory") void wt_reset_peak_memory(void) { heap.peak = heap.current; }
 
 WT_EXPORT("wt_empty_cache") double wt_empty_cache(void) {
   return (double)wt_heap_empty_cache(the_heap());

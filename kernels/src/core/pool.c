@@ -30,7 +30,7 @@ static struct {
   wt_worker_set ready, leave, stop;
 
   alignas(64) wt_worker_set gate;
-  _Atomic uint32_t joins;        /* changes when the last worker leaves a closed gate */
+  _Atomic uint32_t joins; /* changes when the last worker leaves a closed gate */
   _Atomic bool caller_sleeps;
   _Atomic bool failed;
   _Atomic bool busy;

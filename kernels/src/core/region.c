@@ -20,8 +20,8 @@ static bool extend(wt_region *region, size_t bytes) {
 /* The last page stays unused: the address behind it would be 0. */
 wt_region wt_region_open(void) {
   size_t pages = __builtin_wasm_memory_size(0);
-  uintptr_t begin = ((uintptr_t)&__heap_base + WT_HEAP_ALIGNMENT - 1) &
-                    ~(uintptr_t)(WT_HEAP_ALIGNMENT - 1);
+  uintptr_t begin =
+      ((uintptr_t)&__heap_base + WT_HEAP_ALIGNMENT - 1) & ~(uintptr_t)(WT_HEAP_ALIGNMENT - 1);
   return (wt_region){
       .begin = begin,
       .end = (pages > 65535 ? 65535 : pages) * WT_REGION_GRAIN,
@@ -42,10 +42,8 @@ static bool extend(wt_region *region, size_t bytes) {
 
 wt_region wt_region_open(void) {
   uintptr_t begin = (uintptr_t)aligned_alloc(WT_REGION_GRAIN, ARENA_BYTES);
-  return (wt_region){.begin = begin,
-                     .end = begin,
-                     .limit = begin ? begin + ARENA_BYTES : begin,
-                     .extend = extend};
+  return (wt_region){
+      .begin = begin, .end = begin, .limit = begin ? begin + ARENA_BYTES : begin, .extend = extend};
 }
 
 #else
@@ -75,8 +73,8 @@ wt_region wt_region_open(void) {
   void *reserved = MAP_FAILED;
   for (; bytes >= HUGE_PAGE && reserved == MAP_FAILED; bytes /= 2) {
     bytes &= ~(HUGE_PAGE - 1);
-    reserved = mmap(NULL, bytes + HUGE_PAGE, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    reserved = mmap(NULL, bytes + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                    -1, 0);
     if (reserved != MAP_FAILED) break;
   }
   if (reserved == MAP_FAILED) return (wt_region){.extend = extend};
@@ -84,10 +82,7 @@ wt_region wt_region_open(void) {
 #if defined(MADV_HUGEPAGE)
   madvise((void *)begin, bytes, MADV_HUGEPAGE);
 #endif
-  return (wt_region){.begin = begin,
-                     .end = begin,
-                     .limit = begin + bytes,
-                     .extend = extend,
-                     .discard = discard};
+  return (wt_region){
+      .begin = begin, .end = begin, .limit = begin + bytes, .extend = extend, .discard = discard};
 }
 #endif

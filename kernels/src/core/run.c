@@ -65,9 +65,10 @@ WT_EXPORT("wt_run") int wt_run(wt_word kernel, wt_word arguments) {
   return wt_pool_take_failure() ? wt_fail(WT_TRAP, 0, 0, 0) : status;
 }
 
-WT_EXPORT("wt_submit") int wt_submit(wt_word kernel, wt_word w0, wt_word w1, wt_word w2, wt_word w3, wt_word w4,
-              wt_word w5, wt_word w6, wt_word w7, wt_word w8, wt_word w9, wt_word w10,
-              wt_word w11, wt_word w12, wt_word w13, wt_word w14, wt_word w15) {
+WT_EXPORT("wt_submit")
+int wt_submit(wt_word kernel, wt_word w0, wt_word w1, wt_word w2, wt_word w3, wt_word w4,
+              wt_word w5, wt_word w6, wt_word w7, wt_word w8, wt_word w9, wt_word w10, wt_word w11,
+              wt_word w12, wt_word w13, wt_word w14, wt_word w15) {
   const wt_word words[WT_SUBMIT_WORDS] = {w0, w1, w2,  w3,  w4,  w5,  w6,  w7,
                                           w8, w9, w10, w11, w12, w13, w14, w15};
   memcpy(argument_slot.words, words, sizeof words);

@@ -39,9 +39,7 @@ void wt_start_threads(void) {}
 /* ---- the host's calls ---------------------------------------------------------------------- */
 WT_EXPORT("wt_engine_start")
 int wt_engine_start(wt_word threads, wt_word may_block, wt_word maximum_pages) {
-  maximum_threads = threads < 1                  ? 1
-                    : threads > WT_THREADS_BUILT ? WT_THREADS_BUILT
-                                                 : (int)threads;
+  maximum_threads = threads < 1 ? 1 : threads > WT_THREADS_BUILT ? WT_THREADS_BUILT : (int)threads;
   caller_may_wait = may_block != 0;
   wt_pool_set_threads(maximum_threads < DEFAULT_THREADS ? maximum_threads : DEFAULT_THREADS);
   wt_memory_set_maximum((size_t)maximum_pages);
@@ -74,13 +72,9 @@ WT_EXPORT("wt_workers_ready") wt_word wt_workers_ready(void) {
 
 WT_EXPORT("wt_threads_wanted") wt_word wt_threads_wanted(void) { return wt_pool_threads(); }
 
-WT_EXPORT("wt_workers_leave") void wt_workers_leave(void) {
-  wt_pool_leave(atomic_load(&prepared));
-}
+WT_EXPORT("wt_workers_leave") void wt_workers_leave(void) { wt_pool_leave(atomic_load(&prepared)); }
 
-WT_EXPORT("wt_workers_stop") void wt_workers_stop(void) {
-  wt_pool_stop(atomic_load(&prepared));
-}
+WT_EXPORT("wt_workers_stop") void wt_workers_stop(void) { wt_pool_stop(atomic_load(&prepared)); }
 
 WT_EXPORT("wt_recover") int wt_recover(void) {
   wt_pool_recover();
