@@ -122,7 +122,7 @@ void metadata_of(const Tensor *t, Metadata *out) {
 static int fill_edge(Edge *edge, PyObject *object) {
   if (!tensor_check(object)) return 0;
   metadata_of(AS_TENSOR(object), &edge->metadata);
-  return gradient_edge(AS_TENSOR(object), &edge->node, &edge->output_nr);
+  return edge_to(AS_TENSOR(object), edge);
 }
 
 static void save_value(Saved *saved, PyObject *value) {
@@ -159,6 +159,8 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
     saved_mask |= op->saved_for[i];
     outputs_mask |= op->outputs_for[i];
   }
+  /* The fast paths leave out trailing arguments that have their defaults. */
+  if (count < WT_OP_ARGS) saved_mask &= (1u << count) - 1;
   Node *node = node_new(op->node_name, op, edges, count_bits(saved_mask) + count_bits(outputs_mask));
   if (node == NULL) return NULL;
   Edge *edge = node->edges;
@@ -207,6 +209,29 @@ int record(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs,
   return 0;
 }
 
+Node *accumulator_of(Tensor *t) {
+  if (t->accumulator != NULL) return (Node *)new_ref(t->accumulator);
+  static PyObject *name;
+  if (name == NULL) name = PyUnicode_InternFromString("AccumulateGrad");
+  Node *accumulator = node_new(name, NULL, 0, 0);
+  if (accumulator == NULL) return NULL;
+  accumulator->variable = new_ref((PyObject *)t);
+  node_set_output(accumulator, 0, t);
+  t->accumulator = accumulator;
+  return accumulator;
+}
+
+int edge_to(Tensor *t, Edge *edge) {
+  if (refresh_view_history(t) < 0) return -1;
+  if (t->grad_fn != NULL) {
+    edge->node = (Node *)new_ref(t->grad_fn);
+    edge->output_nr = t->output_nr;
+  } else if (t->requires_grad) {
+    edge->leaf = new_ref((PyObject *)t);
+  }
+  return 0;
+}
+
 int gradient_edge(Tensor *t, Node **node, uint32_t *output_nr) {
   if (refresh_view_history(t) < 0) return -1;
   *node = NULL;
@@ -215,18 +240,8 @@ int gradient_edge(Tensor *t, Node **node, uint32_t *output_nr) {
     *node = (Node *)new_ref(t->grad_fn);
     *output_nr = t->output_nr;
   } else if (t->requires_grad) {
-    if (t->accumulator != NULL) {
-      *node = (Node *)new_ref(t->accumulator);
-      return 0;
-    }
-    static PyObject *name;
-    if (name == NULL) name = PyUnicode_InternFromString("AccumulateGrad");
-    Node *accumulator = node_new(name, NULL, 0, 0);
-    if (accumulator == NULL) return -1;
-    accumulator->variable = new_ref((PyObject *)t);
-    node_set_output(accumulator, 0, t);
-    t->accumulator = accumulator;
-    *node = accumulator;
+    *node = accumulator_of(t);
+    if (*node == NULL) return -1;
   }
   return 0;
 }

@@ -22,6 +22,7 @@ Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count) {
     node->saved = (Saved *)(block + edge_bytes);
     for (int i = 0; i < edge_count; i++) {
       node->edges[i].node = NULL;
+      node->edges[i].leaf = NULL;
       node->edges[i].output_nr = 0;
       node->edges[i].metadata.present = false;
     }
@@ -104,7 +105,10 @@ static int node_traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(node->context);
   Py_VISIT(node->hooks);
   Py_VISIT(node->pre_hooks);
-  for (int i = 0; i < node->edge_count; i++) Py_VISIT(node->edges[i].node);
+  for (int i = 0; i < node->edge_count; i++) {
+    Py_VISIT(node->edges[i].node);
+    Py_VISIT(node->edges[i].leaf);
+  }
   for (int i = 0; i < node->saved_count; i++) Py_VISIT(node->saved[i].value);
   return 0;
 }
@@ -120,7 +124,9 @@ static int node_clear(PyObject *self) {
   node->context = NULL;
   for (int i = 0; i < node->edge_count; i++) {
     release_later((PyObject *)node->edges[i].node);
+    release_later(node->edges[i].leaf);
     node->edges[i].node = NULL;
+    node->edges[i].leaf = NULL;
   }
   release_saved(node);
   Py_CLEAR(node->hooks);
@@ -167,7 +173,7 @@ static PyObject *node_construct(PyTypeObject *type, PyObject *args, PyObject *kw
     Tensor *t = AS_TENSOR(item);
     Edge *edge = &node->edges[i];
     metadata_of(t, &edge->metadata);
-    if (gradient_edge(t, &edge->node, &edge->output_nr) < 0) {
+    if (edge_to(t, edge) < 0) {
       Py_DECREF(node);
       return NULL;
     }
@@ -189,8 +195,12 @@ static PyObject *get_next_functions(PyObject *self, void *closure) {
   PyObject *tuple = PyTuple_New(node->edge_count);
   for (int i = 0; tuple != NULL && i < node->edge_count; i++) {
     Edge *edge = &node->edges[i];
-    PyObject *target = edge->node != NULL ? (PyObject *)edge->node : Py_None;
-    PyObject *item = Py_BuildValue("OI", target, edge->output_nr);
+    PyObject *target = new_ref(edge->node != NULL ? (PyObject *)edge->node : Py_None);
+    if (edge->leaf != NULL) {
+      Py_DECREF(target);
+      target = (PyObject *)accumulator_of(AS_TENSOR(edge->leaf));
+    }
+    PyObject *item = target == NULL ? NULL : Py_BuildValue("NI", target, edge->output_nr);
     if (item == NULL || PyTuple_SetItem(tuple, i, item) < 0) Py_CLEAR(tuple);
   }
   return tuple;

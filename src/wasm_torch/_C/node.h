@@ -14,10 +14,13 @@ typedef struct Metadata {
   wt_word stride[WT_MAX_DIMS];
 } Metadata;
 
-void metadata_of(const Tensor *t, Metadata *out);
 
+
+/* An edge leads to a node or to a leaf, whose accumulator is made only when somebody looks at the
+ * graph: making one for every recorded operation would cost more than the operation. */
 typedef struct Edge {
-  struct Node *node; /* NULL: no gradient is wanted */
+  struct Node *node; /* NULL with no leaf: no gradient is wanted */
+  PyObject *leaf;
   uint32_t output_nr;
   Metadata metadata;
 } Edge;
@@ -46,6 +49,11 @@ typedef struct Node {
   Metadata *more_outputs; /* outputs 1, 2, ... */
 } Node;
 
+void metadata_of(const Tensor *t, Metadata *out);
+/* Fills in where the gradient of t goes. 0, or -1 with an exception. */
+int edge_to(Tensor *t, Edge *edge);
+/* The node that adds to the gradient of a leaf; a new reference, or NULL with an exception. */
+Node *accumulator_of(Tensor *t);
 /* Regenerates the history of a view whose base was changed in place. 0, or -1 with an exception. */
 int refresh_view_history(Tensor *t);
 /* Gives up a reference to a node without recursion through long graphs. */
