@@ -43,6 +43,9 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             parameter.requires_grad_(True)
         return parameter
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """`__new__` takes the arguments."""
+
     def __repr__(self, *, tensor_contents: object = None) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
@@ -74,6 +77,9 @@ class Buffer(Tensor):
         buffer = _alias(cls, data)
         buffer.persistent = persistent
         return buffer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """`__new__` takes the arguments."""
 
 
 class _Uninitialized:
@@ -121,6 +127,9 @@ class UninitializedBuffer(_Uninitialized, Tensor):
         buffer = _alias(cls, torch.empty(0, dtype=dtype))
         buffer.persistent = persistent
         return buffer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """`__new__` takes the arguments."""
 
     def __repr__(self, *, tensor_contents: object = None) -> str:
         return "<UninitializedBuffer>"

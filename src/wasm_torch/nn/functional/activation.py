@@ -7,6 +7,14 @@ from typing import Any
 
 import wasm_torch as torch
 from wasm_torch import Tensor
+from wasm_torch.ops import PACKETS
+
+# Operations which torch offers here only, and not as functions of its own.
+_elu = PACKETS["elu"]
+_hardsigmoid = PACKETS["hardsigmoid"]
+_hardswish = PACKETS["hardswish"]
+_hardtanh = PACKETS["hardtanh"]
+_leaky_relu = PACKETS["leaky_relu"]
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -27,13 +35,13 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, negative_slope * x elsewhere."""
     if inplace:
-        return torch.leaky_relu_(input, negative_slope)
-    return torch.leaky_relu(input, negative_slope)
+        return _leaky_relu.call_inplace(input, negative_slope)
+    return _leaky_relu.call(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """`leaky_relu` in place."""
-    return torch.leaky_relu_(input, negative_slope)
+    return _leaky_relu.call_inplace(input, negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -57,7 +65,7 @@ def rrelu(
         slope = torch.empty_like(input).uniform_(lower, upper)
         result = torch.where(input <= 0, input * slope, input)
     else:
-        result = torch.leaky_relu(input, (lower + upper) / 2)
+        result = _leaky_relu.call(input, (lower + upper) / 2)
     return input.copy_(result) if inplace else result
 
 
@@ -70,12 +78,12 @@ def rrelu_(
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha * (exp(x) - 1) elsewhere."""
-    return torch.elu_(input, alpha) if inplace else torch.elu(input, alpha)
+    return _elu.call_inplace(input, alpha) if inplace else _elu.call(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`elu` in place."""
-    return torch.elu_(input, alpha)
+    return _elu.call_inplace(input, alpha)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -133,8 +141,8 @@ def hardtanh(
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     if inplace:
-        return torch.hardtanh_(input, min_val, max_val)
-    return torch.hardtanh(input, min_val, max_val)
+        return _hardtanh.call_inplace(input, min_val, max_val)
+    return _hardtanh.call(input, min_val, max_val)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -144,12 +152,12 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6."""
-    return torch.hardsigmoid_(input) if inplace else torch.hardsigmoid(input)
+    return _hardsigmoid.call_inplace(input) if inplace else _hardsigmoid.call(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x)."""
-    return torch.hardswish_(input) if inplace else torch.hardswish(input)
+    return _hardswish.call_inplace(input) if inplace else _hardswish.call(input)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -163,7 +171,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         raise RuntimeError(
             f"lambda must be greater or equal to 0, but found to be {lambd:g}."
         )
-    return torch.softshrink(input, lambd)
+    return PACKETS["softshrink"].call(input, lambd)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -183,7 +191,7 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x))."""
-    return torch.log_sigmoid(input)
+    return PACKETS["log_sigmoid"].call(input)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:

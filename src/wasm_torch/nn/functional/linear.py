@@ -6,6 +6,9 @@ import math
 
 import wasm_torch as torch
 from wasm_torch import Tensor
+from wasm_torch.ops import PACKETS
+
+_linear = PACKETS["linear"].call
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -13,18 +16,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     A weight of shape (in_features,) contracts the last dimension.
     """
-    if weight.dim() == 1:
-        output = torch.matmul(input, weight)
-        return output if bias is None else output + bias
-    if bias is None or input.dim() == 0 or weight.dim() != 2:
-        output = torch.matmul(input, weight.t())
-        return output if bias is None else output + bias
-    if input.dim() == 2:
-        return torch.addmm(bias, input, weight.t())
-    if input.dim() == 1 or 0 in input.shape:
-        return torch.matmul(input, weight.t()) + bias
-    rows = input.reshape(-1, input.shape[-1])
-    return torch.addmm(bias, rows, weight.t()).reshape(*input.shape[:-1], weight.shape[0])
+    return _linear(input, weight, bias)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ import wasm_torch as torch
 from wasm_torch import Tensor
 
 from ._arguments import reduced, reduction_of
+from .activation import logsigmoid
 
 
 def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,7 +172,7 @@ def binary_cross_entropy_with_logits(
         raise ValueError(
             f"Target size ({target.size()}) must be the same as input size ({input.size()})"
         )
-    log_sigmoid = torch.log_sigmoid(input)
+    log_sigmoid = logsigmoid(input)
     if pos_weight is None:
         loss = (1 - target) * input - log_sigmoid
     else:

@@ -8,6 +8,7 @@ import wasm_torch as torch
 from wasm_torch import Tensor
 
 from ._arguments import reduced, reduction_of
+from .activation import logsigmoid
 from .linear import pairwise_distance
 
 
@@ -107,7 +108,7 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """Binary cross entropy of sigmoid(x), averaged over the classes (last dimension)."""
     reduction = reduction_of(reduction, size_average, reduce)
-    loss = -(target * torch.log_sigmoid(input) + (1 - target) * torch.log_sigmoid(-input))
+    loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         loss = loss * weight
     return reduced(loss.sum(-1) / input.size(-1), reduction)
