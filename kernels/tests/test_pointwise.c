@@ -1,204 +1,27 @@
 /* Every pointwise operator and dtype over contiguous, permuted, stepped, broadcast and scalar
  * operands, against formulas in double or int64. Special functions are checked for their values in
  * test_pointwise_special.c and here for their layouts, against the float64 kernel. */
-#include "layouts.h"
+#include "pointwise_reference.h"
 
-static const int dtypes[] = {WT_UINT8, WT_INT8,    WT_INT16,   WT_INT32, WT_INT64,
+static const int dtypes[] = {WT_UINT8, WT_INT8,    WT_INT16,   WT_INT32,   WT_INT64,
                              WT_BOOL,  WT_FLOAT16, WT_FLOAT32, WT_FLOAT64, WT_BFLOAT16};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
-static bool is_float(int dtype) {
-  return dtype == WT_FLOAT16 || dtype == WT_FLOAT32 || dtype == WT_FLOAT64 || dtype == WT_BFLOAT16;
-}
-
-/* ---- references ------------------------------------------------------------------------------ */
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double clamp(double x, double low, double high) { return fmin(fmax(x, low), high); }
-static double softplus(double x) { return log1p(exp(x)); }
-
-/* Sets *known to false where this file has no formula of its own. */
-static double unary_reference(wt_unary_op op, double x, double p0, double p1, bool *known) {
-  switch (op) {
-    case WT_UNARY_abs: return fabs(x);
-    case WT_UNARY_neg: return -x;
-    case WT_UNARY_positive: return x;
-    case WT_UNARY_sign:
-    case WT_UNARY_sgn: return (x > 0) - (x < 0);
-    case WT_UNARY_square: return x * x;
-    case WT_UNARY_sqrt: return sqrt(x);
-    case WT_UNARY_rsqrt: return 1 / sqrt(x);
-    case WT_UNARY_reciprocal: return 1 / x;
-    case WT_UNARY_exp: return exp(x);
-    case WT_UNARY_exp2: return exp2(x);
-    case WT_UNARY_expm1: return expm1(x);
-    case WT_UNARY_log: return log(x);
-    case WT_UNARY_log2: return log2(x);
-    case WT_UNARY_log10: return log10(x);
-    case WT_UNARY_log1p: return log1p(x);
-    case WT_UNARY_sin: return sin(x);
-    case WT_UNARY_cos: return cos(x);
-    case WT_UNARY_tan: return tan(x);
-    case WT_UNARY_asin: return asin(x);
-    case WT_UNARY_acos: return acos(x);
-    case WT_UNARY_atan: return atan(x);
-    case WT_UNARY_sinh: return sinh(x);
-    case WT_UNARY_cosh: return cosh(x);
-    case WT_UNARY_tanh: return tanh(x);
-    case WT_UNARY_asinh: return asinh(x);
-    case WT_UNARY_acosh: return acosh(x);
-    case WT_UNARY_atanh: return atanh(x);
-    case WT_UNARY_erf: return erf(x);
-    case WT_UNARY_erfc: return erfc(x);
-    case WT_UNARY_lgamma: return lgamma(x);
-    case WT_UNARY_floor: return floor(x);
-    case WT_UNARY_ceil: return ceil(x);
-    case WT_UNARY_round: return nearbyint(x);
-    case WT_UNARY_trunc: return trunc(x);
-    case WT_UNARY_frac: return x - trunc(x);
-    case WT_UNARY_sigmoid: return sigmoid(x);
-    case WT_UNARY_relu: return fmax(x, 0);
-    case WT_UNARY_relu6: return clamp(x, 0, 6);
-    case WT_UNARY_leaky_relu: return x > 0 ? x : p0 * x;
-    case WT_UNARY_elu: return x > 0 ? x : p0 * expm1(x);
-    case WT_UNARY_celu: return x > 0 ? x : p0 * expm1(x / p0);
-    case WT_UNARY_selu: return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
-    case WT_UNARY_gelu: return 0.5 * x * (1 + erf(x / sqrt(2)));
-    case WT_UNARY_gelu_tanh:
-      return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
-    case WT_UNARY_silu: return x * sigmoid(x);
-    case WT_UNARY_mish: return x * tanh(softplus(x));
-    case WT_UNARY_softplus: return x * p0 > p1 ? x : softplus(x * p0) / p0;
-    case WT_UNARY_logsigmoid: return -softplus(-x);
-    case WT_UNARY_hardsigmoid: return clamp(x + 3, 0, 6) / 6;
-    case WT_UNARY_hardswish: return x * clamp(x + 3, 0, 6) / 6;
-    case WT_UNARY_hardtanh:
-    case WT_UNARY_clamp: return clamp(x, p0, p1);
-    case WT_UNARY_clamp_min: return fmax(x, p0);
-    case WT_UNARY_clamp_max: return fmin(x, p0);
-    case WT_UNARY_hardshrink: return fabs(x) <= p0 ? 0 : x;
-    case WT_UNARY_softshrink: return fabs(x) <= p0 ? 0 : x - copysign(p0, x);
-    case WT_UNARY_tanhshrink: return x - tanh(x);
-    case WT_UNARY_softsign: return x / (1 + fabs(x));
-    case WT_UNARY_threshold: return x > p0 ? x : p1;
-    case WT_UNARY_nan_to_num: return x;
-    case WT_UNARY_bitwise_not: return -x - 1;
-    case WT_UNARY_logical_not: return x == 0;
-    case WT_UNARY_isfinite: return 1;
-    case WT_UNARY_isnan:
-    case WT_UNARY_isinf:
-    case WT_UNARY_isposinf:
-    case WT_UNARY_isneginf: return 0;
-    case WT_UNARY_signbit: return x < 0;
-    case WT_UNARY_deg2rad: return x / 57.295779513082321;
-    case WT_UNARY_rad2deg: return x * 57.295779513082321;
-    case WT_UNARY_pow_scalar: return pow(x, p0);
-    case WT_UNARY_ndtr: return 0.5 * erfc(-x / sqrt(2));
-    default: *known = false; return 0;
-  }
-}
-
-static double relu_mask(double grad, bool keep) { return keep ? grad : 0; }
-static double derivative(double (*f)(double), double x) {
-  const double h = 1e-5;
-  return (f(x + h) - f(x - h)) / (2 * h);
-}
-static double gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }
-static double gelu_tanh(double x) {
-  return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
-}
-static double silu(double x) { return x * sigmoid(x); }
-static double mish(double x) { return x * tanh(softplus(x)); }
-
-/* The gradients are differences quotients of their functions, good to 1e-9. */
-static double binary_reference(wt_binary_op op, double a, double b, double alpha, bool *known) {
-  const double rest = fmod(a, b);
-  switch (op) {
-    case WT_BINARY_add: return a + alpha * b;
-    case WT_BINARY_sub: return a - alpha * b;
-    case WT_BINARY_rsub: return b - alpha * a;
-    case WT_BINARY_mul: return a * b;
-    case WT_BINARY_div: return a / b;
-    case WT_BINARY_div_floor: return floor(a / b);
-    case WT_BINARY_div_trunc: return trunc(a / b);
-    case WT_BINARY_fmod: return rest;
-    case WT_BINARY_remainder: return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
-    case WT_BINARY_pow: return pow(a, b);
-    case WT_BINARY_maximum:
-    case WT_BINARY_fmax: return a < b ? b : a;
-    case WT_BINARY_minimum:
-    case WT_BINARY_fmin: return b < a ? b : a;
-    case WT_BINARY_atan2: return atan2(a, b);
-    case WT_BINARY_hypot: return hypot(a, b);
-    case WT_BINARY_copysign: return copysign(a, b);
-    case WT_BINARY_ldexp: return a * exp2(b);
-    case WT_BINARY_logaddexp: return log(exp(a) + exp(b));
-    case WT_BINARY_logaddexp2: return log2(exp2(a) + exp2(b));
-    case WT_BINARY_xlogy: return a * log(b);
-    case WT_BINARY_xlog1py: return a * log1p(b);
-    case WT_BINARY_heaviside: return a == 0 ? b : a > 0;
-    case WT_BINARY_bitwise_and: return (double)((int64_t)a & (int64_t)b);
-    case WT_BINARY_bitwise_or: return (double)((int64_t)a | (int64_t)b);
-    case WT_BINARY_bitwise_xor: return (double)((int64_t)a ^ (int64_t)b);
-    case WT_BINARY_bitwise_left_shift: return b < 0 || b > 60 ? 0 : a * exp2(b);
-    case WT_BINARY_bitwise_right_shift: return floor(a / exp2(b < 0 ? 63 : b));
-    case WT_BINARY_eq: return a == b;
-    case WT_BINARY_ne: return a != b;
-    case WT_BINARY_lt: return a < b;
-    case WT_BINARY_le: return a <= b;
-    case WT_BINARY_gt: return a > b;
-    case WT_BINARY_ge: return a >= b;
-    case WT_BINARY_logical_and: return a != 0 && b != 0;
-    case WT_BINARY_logical_or: return a != 0 || b != 0;
-    case WT_BINARY_logical_xor: return (a != 0) != (b != 0);
-    case WT_BINARY_relu_backward: return relu_mask(a, b > 0);
-    case WT_BINARY_leaky_relu_backward: return b > 0 ? a : a * alpha;
-    case WT_BINARY_sigmoid_backward: return a * (1 - b) * b;
-    case WT_BINARY_tanh_backward: return a * (1 - b * b);
-    case WT_BINARY_gelu_backward: return a * derivative(gelu, b);
-    case WT_BINARY_gelu_tanh_backward: return a * derivative(gelu_tanh, b);
-    case WT_BINARY_silu_backward: return a * derivative(silu, b);
-    case WT_BINARY_mish_backward: return a * derivative(mish, b);
-    case WT_BINARY_elu_backward: return b > 0 ? a : a * alpha * exp(b);
-    case WT_BINARY_softplus_backward: return a * sigmoid(alpha * b);
-    case WT_BINARY_hardswish_backward: return b <= -3 ? 0 : b >= 3 ? a : a * (b / 3 + 0.5);
-    case WT_BINARY_hardsigmoid_backward: return relu_mask(a / 6, fabs(b) < 3);
-    case WT_BINARY_logsigmoid_backward: return a * sigmoid(-b);
-    case WT_BINARY_prelu: return a > 0 ? a : a * b;
-    default: *known = false; return 0;
-  }
-}
-
-/* What an integer dtype keeps of a result: its integer part, cut to the width. 0 to a negative
- * power is 0. */
-static double wrapped(int dtype, double value) {
-  if (is_float(dtype)) return value;
-  if (isinf(value)) return 0;
-  switch (dtype) {
-    case WT_UINT8: return (uint8_t)(int64_t)value;
-    case WT_INT8: return (int8_t)(int64_t)value;
-    case WT_INT16: return (int16_t)(int64_t)value;
-    case WT_INT32: return (int32_t)(int64_t)value;
-    case WT_BOOL: return value != 0;
-    default: return trunc(value);
-  }
-}
-
-static bool is_unary_predicate(int op) {
-  return op == WT_UNARY_logical_not || (op >= WT_UNARY_isnan && op <= WT_UNARY_signbit);
-}
-static bool is_binary_predicate(int op) {
-  return op >= WT_BINARY_eq && op <= WT_BINARY_logical_xor;
-}
-
 /* ---- comparison ------------------------------------------------------------------------------ */
-/* Absolute near 0 and relative above 1; half types are rounded several times in double roundings. */
+/* Absolute near 0 and relative above 1; half types are rounded several times in double roundings.
+ */
 static double tolerance_of(int dtype) {
   switch (dtype) {
-    case WT_FLOAT16: return 2e-3;
-    case WT_BFLOAT16: return 1.6e-2;
-    case WT_FLOAT32: return 4e-6;
-    case WT_FLOAT64: return 1e-9;
-    default: return 0;
+    case WT_FLOAT16:
+      return 2e-3;
+    case WT_BFLOAT16:
+      return 1.6e-2;
+    case WT_FLOAT32:
+      return 4e-6;
+    case WT_FLOAT64:
+      return 1e-9;
+    default:
+      return 0;
   }
 }
 
@@ -248,8 +71,8 @@ static void unary_parameters(int op, int dtype, double *p0, double *p1) {
 /* The float64 kernel's value where there is no formula here; NaN where it does not exist. */
 static double unary_by_kernel(int op, double x, double p0, double p1) {
   double out = NAN;
-  wt_unary_contiguous_args args = {
-      sizeof args, op, WT_FLOAT64, WT_FLOAT64, (wt_word)&out, (wt_word)&x, 1, p0, p1};
+  wt_unary_contiguous_args args = {sizeof args, op, WT_FLOAT64, WT_FLOAT64, (wt_word)&out,
+                                   (wt_word)&x, 1,  p0,         p1};
   CHECK(wt_unary_contiguous(&args) == WT_OK);
   return out;
 }
@@ -286,7 +109,7 @@ static void unary_case(check_random *random, int op, int dtype) {
   wt_tensor dense_self = layout_tensor(random, dtype, ndim, size, LAYOUT_CONTIGUOUS);
   wt_tensor dense_out = layout_tensor(random, out_dtype, ndim, size, LAYOUT_CONTIGUOUS);
   check_fill(&dense_self, random, is_float(dtype) ? -4 : 0, 9);
-  wt_unary_contiguous_args dense = {sizeof dense,   op,        dtype, out_dtype, dense_out.data,
+  wt_unary_contiguous_args dense = {sizeof dense,    op,        dtype, out_dtype, dense_out.data,
                                     dense_self.data, out.numel, p0,    p1};
   CHECK(wt_unary_contiguous(&dense) == status);
   if (status == WT_OK) compare_unary(op, &dense_out, &dense_self, p0, p1);
@@ -308,19 +131,18 @@ TEST(pointwise_unary_matches_reference) {
 }
 
 /* ---- binary ---------------------------------------------------------------------------------- */
-static bool is_division(int op) {
-  return op >= WT_BINARY_div_floor && op <= WT_BINARY_fmod;
-}
-static bool needs_integer(int op) {
-  return op >= WT_BINARY_bitwise_and && op <= WT_BINARY_lcm;
-}
+static bool is_division(int op) { return op >= WT_BINARY_div_floor && op <= WT_BINARY_fmod; }
+static bool needs_integer(int op) { return op >= WT_BINARY_bitwise_and && op <= WT_BINARY_lcm; }
 
 static double binary_by_kernel(int op, double a, double b, int dtype) {
   double out = NAN;
   if (is_float(dtype)) {
-    wt_binary_contiguous_args args = {.op = op,           .dtype = WT_FLOAT64,
-                                      .out = (wt_word)&out, .self = (wt_word)&a,
-                                      .other = (wt_word)&b, .count = 1,
+    wt_binary_contiguous_args args = {.op = op,
+                                      .dtype = WT_FLOAT64,
+                                      .out = (wt_word)&out,
+                                      .self = (wt_word)&a,
+                                      .other = (wt_word)&b,
+                                      .count = 1,
                                       .alpha = 1};
     CHECK(wt_binary_contiguous(&args) == WT_OK);
     return out;
@@ -348,8 +170,10 @@ static void check_binary(int op, const wt_tensor *out, int64_t p, int dtype, dou
                          double alpha) {
   bool known = true;
   double expected = binary_reference((wt_binary_op)op, a, b, alpha, &known);
-  if (op == WT_BINARY_nextafter && dtype == WT_FLOAT32) expected = nextafterf((float)a, (float)b);
-  else if (!known) expected = binary_by_kernel(op, a, b, dtype);
+  if (op == WT_BINARY_nextafter && dtype == WT_FLOAT32)
+    expected = nextafterf((float)a, (float)b);
+  else if (!known)
+    expected = binary_by_kernel(op, a, b, dtype);
   if (is_unstable(op, dtype, a, b)) return;
   check_element(out, p, wrapped((int)out->dtype, expected), binary_names[op]);
 }
@@ -401,8 +225,8 @@ static void binary_contiguous_case(check_random *random, int op, int dtype, int 
   wt_tensor out = layout_tensor(random, out_dtype, 1, &count, LAYOUT_CONTIGUOUS);
   fill_binary(random, &a, &b, op, dtype);
   const wt_scalar scalar = {dtype == WT_BOOL ? 1 : 3, dtype == WT_BOOL ? 1 : 3};
-  wt_binary_contiguous_args args = {sizeof args, op,    dtype,  mode, out.data, a.data,
-                                    b.data,      count, scalar, 1};
+  wt_binary_contiguous_args args = {sizeof args, op,     dtype, mode,   out.data,
+                                    a.data,      b.data, count, scalar, 1};
   if (wt_binary_contiguous(&args) == WT_OK) {
     for (int64_t p = 0; p < count; p++) {
       check_binary(op, &out, p, dtype, mode == 2 ? scalar.f : check_get(&a, p),
@@ -420,8 +244,8 @@ TEST(pointwise_binary_matches_reference) {
     for (int k = 0; k < DTYPES; k++) {
       if (is_float(dtypes[k]) && needs_integer(op)) continue;
       /* Arithmetic that torch does not define on bool. */
-      if (dtypes[k] == WT_BOOL && (op == WT_BINARY_rsub || op == WT_BINARY_sub ||
-                                   is_division(op))) continue;
+      if (dtypes[k] == WT_BOOL && (op == WT_BINARY_rsub || op == WT_BINARY_sub || is_division(op)))
+        continue;
       for (int repeat = 0; repeat < 6; repeat++) {
         binary_case(&random, op, dtypes[k], repeat % 3);
         binary_contiguous_case(&random, op, dtypes[k], repeat % 3);
@@ -433,11 +257,16 @@ TEST(pointwise_binary_matches_reference) {
 /* ---- ternary --------------------------------------------------------------------------------- */
 static double ternary_reference(int op, double a, double b, double c, double value) {
   switch (op) {
-    case WT_TERNARY_where: return a != 0 ? b : c;
-    case WT_TERNARY_addcmul: return a + value * b * c;
-    case WT_TERNARY_addcdiv: return a + value * b / c;
-    case WT_TERNARY_lerp: return a + c * (b - a);
-    default: return fmin(fmax(a, b), c);
+    case WT_TERNARY_where:
+      return a != 0 ? b : c;
+    case WT_TERNARY_addcmul:
+      return a + value * b * c;
+    case WT_TERNARY_addcdiv:
+      return a + value * b / c;
+    case WT_TERNARY_lerp:
+      return a + c * (b - a);
+    default:
+      return fmin(fmax(a, b), c);
   }
 }
 

@@ -48,8 +48,8 @@ static float draw(check_random *random, double low, double high, bool both_signs
 }
 
 static void run_unary(wt_unary_op op, float *out, const float *in, wt_word count) {
-  wt_unary_contiguous_args args = {
-      sizeof args, op, WT_FLOAT32, WT_FLOAT32, (wt_word)out, (wt_word)in, count, 0, 0};
+  wt_unary_contiguous_args args = {sizeof args, op,    WT_FLOAT32, WT_FLOAT32, (wt_word)out,
+                                   (wt_word)in, count, 0,          0};
   CHECK(wt_unary_contiguous(&args) == WT_OK);
 }
 
@@ -129,8 +129,8 @@ TEST(pointwise_float32_exp_reaches_overflow_and_underflow) {
 
 /* pow against libm over every pair of special values. */
 TEST(pointwise_float32_pow_keeps_special_values) {
-  const float special[] = {NAN,  INFINITY, -INFINITY, 0.0f,  -0.0f,    1.0f,   -1.0f, 2.0f,
-                           -2.0f, 0.5f,    3.0f,      -3.0f, 0x1p-140f, 1e30f, 1.5f,  -0.5f};
+  const float special[] = {NAN,   INFINITY, -INFINITY, 0.0f,  -0.0f,     1.0f,  -1.0f, 2.0f,
+                           -2.0f, 0.5f,     3.0f,      -3.0f, 0x1p-140f, 1e30f, 1.5f,  -0.5f};
   enum { COUNT = sizeof special / sizeof *special };
   for (int i = 0; i < COUNT; i++) {
     for (int j = 0; j < COUNT; j++) {

@@ -5,25 +5,25 @@ static bool is_predicate(wt_word op) { return op >= WT_BINARY_eq && op <= WT_BIN
 
 /* ---- bool ----------------------------------------------------------------------------------- */
 /* bool holds 0 or 1, so that logic works on its bytes. */
-#define BOOL_ROW(name, expression)                                                  \
-  static int bool_##name(const wt_row_call *call) {                                 \
-    const uint8_t *in0 = call->in[0], *in1 = call->in[1];                           \
-    wt_word step0 = call->step[0], step1 = call->step[1];                           \
-    uint8_t *out = call->out;                                                       \
-    if (step0 == 1 && step1 == 1) {                                                 \
-      for (wt_word i = 0; i < call->count; i++) {                                   \
-        uint8_t a = in0[i], b = in1[i];                                             \
-        out[i] = (uint8_t)(expression);                                             \
-      }                                                                             \
-      return WT_OK;                                                                 \
-    }                                                                               \
-    for (wt_word i = 0; i < call->count; i++) {                                     \
-      uint8_t a = in0[i * step0], b = in1[i * step1];                               \
-      out[i] = (uint8_t)(expression);                                               \
-    }                                                                               \
-    return WT_OK;                                                                   \
+#define BOOL_ROW(name, expression)                        \
+  static int bool_##name(const wt_row_call *call) {       \
+    const uint8_t *in0 = call->in[0], *in1 = call->in[1]; \
+    wt_word step0 = call->step[0], step1 = call->step[1]; \
+    uint8_t *out = call->out;                             \
+    if (step0 == 1 && step1 == 1) {                       \
+      for (wt_word i = 0; i < call->count; i++) {         \
+        uint8_t a = in0[i], b = in1[i];                   \
+        out[i] = (uint8_t)(expression);                   \
+      }                                                   \
+      return WT_OK;                                       \
+    }                                                     \
+    for (wt_word i = 0; i < call->count; i++) {           \
+      uint8_t a = in0[i * step0], b = in1[i * step1];     \
+      out[i] = (uint8_t)(expression);                     \
+    }                                                     \
+    return WT_OK;                                         \
   }
-BOOL_ROW(and, a & b)
+BOOL_ROW(and, a &b)
 BOOL_ROW(or, a | b)
 BOOL_ROW(xor, a ^ b)
 BOOL_ROW(equal, a ^ b ^ 1)
@@ -33,16 +33,21 @@ static wt_row bool_row(wt_word op) {
     case WT_BINARY_mul:
     case WT_BINARY_minimum:
     case WT_BINARY_bitwise_and:
-    case WT_BINARY_logical_and: return bool_and;
+    case WT_BINARY_logical_and:
+      return bool_and;
     case WT_BINARY_add:
     case WT_BINARY_maximum:
     case WT_BINARY_bitwise_or:
-    case WT_BINARY_logical_or: return bool_or;
+    case WT_BINARY_logical_or:
+      return bool_or;
     case WT_BINARY_ne:
     case WT_BINARY_bitwise_xor:
-    case WT_BINARY_logical_xor: return bool_xor;
-    case WT_BINARY_eq: return bool_equal;
-    default: return NULL;
+    case WT_BINARY_logical_xor:
+      return bool_xor;
+    case WT_BINARY_eq:
+      return bool_equal;
+    default:
+      return NULL;
   }
 }
 
@@ -80,8 +85,8 @@ static void splat_number(void *splat, const wt_scalar *scalar, wt_word dtype, in
   wt_splat_scalar(splat, scalar, rounded);
   if (rounded == compute) return;
   char element[8];
-  wt_move_between(compute, rounded)(
-      &(wt_block){.target = element, .source = splat, .n0 = 1, .n1 = 1});
+  wt_move_between(compute,
+                  rounded)(&(wt_block){.target = element, .source = splat, .n0 = 1, .n1 = 1});
   wt_splat(splat, element, wt_dtype_size(compute));
 }
 

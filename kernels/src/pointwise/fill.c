@@ -82,8 +82,7 @@ WT_KERNEL(arange, 1) {
 }
 
 /* Each half counts from its own end, so that both ends are exact. */
-static void linspace_float64(const sequence *sequence, wt_word begin, wt_word count,
-                             void *buffer) {
+static void linspace_float64(const sequence *sequence, wt_word begin, wt_word count, void *buffer) {
   double *out = buffer;
   wt_word total = sequence->out->numel;
   for (wt_word i = 0; i < count; i++) {
@@ -93,8 +92,7 @@ static void linspace_float64(const sequence *sequence, wt_word begin, wt_word co
   }
 }
 /* Rounded as float32 arithmetic rounds. */
-static void linspace_float32(const sequence *sequence, wt_word begin, wt_word count,
-                             void *buffer) {
+static void linspace_float32(const sequence *sequence, wt_word begin, wt_word count, void *buffer) {
   float *out = buffer, start = (float)sequence->start.f, end = (float)sequence->end;
   wt_word total = sequence->out->numel;
   float step = total > 1 ? (end - start) / (float)(total - 1) : 0;
@@ -147,8 +145,8 @@ static void write_triangle(void *context, wt_word begin, wt_word end, int thread
     char *to = (char *)out->data + row_offset(out, row, element);
     const char *from = (const char *)self->data + row_offset(self, row, element);
     /* Columns before `split` are below the kept diagonal (upper) or kept (lower). */
-    int64_t split = (int64_t)(row % out->size[ndim - 2]) + job->args->diagonal +
-                    (job->args->upper ? 0 : 1);
+    int64_t split =
+        (int64_t)(row % out->size[ndim - 2]) + job->args->diagonal + (job->args->upper ? 0 : 1);
     wt_word left = split < 0 ? 0 : split > columns ? columns : (wt_word)split;
     bool upper = job->args->upper != 0;
     move(&(wt_block){to, upper ? (const void *)&zero : from, out_stride, 0, upper ? 0 : self_stride,

@@ -16,9 +16,7 @@ static int float32_nextafter(const wt_row_call *call) {
 
 #define ZERO wt_f32x4_splat(0.0f)
 
-WT_INLINE wt_f32x4 keep_where(wt_i32x4 mask, wt_f32x4 x) {
-  return (wt_f32x4)(mask & (wt_i32x4)x);
-}
+WT_INLINE wt_f32x4 keep_where(wt_i32x4 mask, wt_f32x4 x) { return (wt_f32x4)(mask & (wt_i32x4)x); }
 /* grad * (Phi(x) + x phi(x)) */
 WT_INLINE wt_f32x4 gelu_backward(wt_f32x4 grad, wt_f32x4 x) {
   wt_f32x4 cdf = 0.5f * (1.0f + wt_f32x4_erf(x * 0x1.6a09e6p-1f));
@@ -55,26 +53,25 @@ WT_FLOAT32_BINARY(add_scaled, a + p0 * b)
 WT_FLOAT32_BINARY(sub_plain, a - b)
 WT_FLOAT32_BINARY(sub_scaled, a - p0 * b)
 WT_FLOAT32_BINARY(rsub, b - p0 * a)
-WT_FLOAT32_BINARY(mul, a * b)
+WT_FLOAT32_BINARY(mul, a *b)
 WT_FLOAT32_BINARY(div, a / b)
 WT_FLOAT32_BINARY(maximum, wt_f32x4_maximum(a, b))
 WT_FLOAT32_BINARY(minimum, wt_f32x4_minimum(a, b))
 WT_FLOAT32_BINARY_COSTLY(pow, wt_f32x4_pow(a, b))
 WT_FLOAT32_BINARY(relu_backward, keep_where(~(b <= 0.0f), a))
-WT_FLOAT32_BINARY(leaky_relu_backward, wt_f32x4_select(b > 0.0f, a, a * p0))
+WT_FLOAT32_BINARY(leaky_relu_backward, wt_f32x4_select(b > 0.0f, a, a *p0))
 WT_FLOAT32_BINARY(sigmoid_backward, a * (1.0f - b) * b)
 WT_FLOAT32_BINARY(tanh_backward, a * (1.0f - b * b))
 WT_FLOAT32_BINARY_COSTLY(gelu_backward, gelu_backward(a, b))
 WT_FLOAT32_BINARY_COSTLY(gelu_tanh_backward, gelu_tanh_backward(a, b))
 WT_FLOAT32_BINARY_COSTLY(silu_backward, silu_backward(a, b))
 WT_FLOAT32_BINARY_COSTLY(mish_backward, mish_backward(a, b))
-WT_FLOAT32_BINARY_COSTLY(elu_backward,
-                         wt_f32x4_select(b > 0.0f, a, a * p0 * wt_f32x4_exp(b)))
+WT_FLOAT32_BINARY_COSTLY(elu_backward, wt_f32x4_select(b > 0.0f, a, a *p0 *wt_f32x4_exp(b)))
 WT_FLOAT32_BINARY_COSTLY(softplus_backward, softplus_backward(a, b, p0))
 WT_FLOAT32_BINARY(hardswish_backward, hardswish_backward(a, b))
 WT_FLOAT32_BINARY(hardsigmoid_backward, keep_where((b > -3.0f) & (b < 3.0f), a / 6.0f))
-WT_FLOAT32_BINARY_COSTLY(logsigmoid_backward, a * wt_f32x4_sigmoid(-b))
-WT_FLOAT32_BINARY(prelu, wt_f32x4_select(a > 0.0f, a, a * b))
+WT_FLOAT32_BINARY_COSTLY(logsigmoid_backward, a *wt_f32x4_sigmoid(-b))
+WT_FLOAT32_BINARY(prelu, wt_f32x4_select(a > 0.0f, a, a *b))
 
 WT_FLOAT32_PREDICATE(eq, a == b)
 WT_FLOAT32_PREDICATE(ne, a != b)

@@ -9,8 +9,7 @@
 #define PI 3.14159265358979323846
 #define GELU_KAPPA 0.044715
 
-#define UNARY(name, expression) \
-  WT_SCALAR_UNARY(float64, name, double, double, (double), expression)
+#define UNARY(name, expression) WT_SCALAR_UNARY(float64, name, double, double, (double), expression)
 #define PREDICATE(name, expression) \
   WT_SCALAR_UNARY(float64, name, double, uint8_t, (double), expression)
 #define BINARY(name, expression) \
@@ -87,7 +86,7 @@ UNARY(abs, fabs(x))
 UNARY(neg, -x)
 UNARY(positive, x)
 UNARY(sign, sign(x))
-UNARY(square, x * x)
+UNARY(square, x *x)
 UNARY(sqrt, sqrt(x))
 UNARY(rsqrt, 1 / sqrt(x))
 UNARY(reciprocal, 1 / x)
@@ -130,12 +129,12 @@ UNARY(celu, x <= 0 ? p0 * expm1(x / p0) : x)
 UNARY(selu, 1.0507009873554804934 * (x <= 0 ? 1.6732632423543772848 * expm1(x) : x))
 UNARY(gelu, gelu(x))
 UNARY(gelu_tanh, 0.5 * x * (1 + tanh(gelu_tanh_argument(x))))
-UNARY(silu, x * sigmoid(x))
-UNARY(mish, x * tanh(softplus(x, 1, 40)))
+UNARY(silu, x *sigmoid(x))
+UNARY(mish, x *tanh(softplus(x, 1, 40)))
 UNARY(softplus, softplus(x, p0, p1))
 UNARY(logsigmoid, minimum(x, 0) - log1p(exp(-fabs(x))))
 UNARY(hardsigmoid, clamp(x + 3, 0, 6) / 6)
-UNARY(hardswish, x * clamp(x + 3, 0, 6) / 6)
+UNARY(hardswish, x *clamp(x + 3, 0, 6) / 6)
 UNARY(hardshrink, x >= -p0 && x <= p0 ? 0 : x)
 UNARY(softshrink, x > p0 ? x - p0 : x < -p0 ? x + p0 : x * 0)
 UNARY(tanhshrink, x - tanh(x))
@@ -145,7 +144,7 @@ UNARY(clamp, clamp(x, p0, p1))
 UNARY(clamp_min, maximum(x, p0))
 UNARY(clamp_max, minimum(x, p0))
 UNARY(nan_to_num, nan_to_num(x, p0, p1))
-UNARY(deg2rad, x * (PI / 180))
+UNARY(deg2rad, x *(PI / 180))
 UNARY(rad2deg, x * (180 / PI))
 UNARY(sinc, wt_sinc(x))
 UNARY(i0, wt_bessel_i(x, 0, 0))
@@ -171,27 +170,90 @@ PREDICATE(signbit, signbit(x) != 0)
 #define CHEAP(name) [WT_UNARY_##name] = {float64_##name, WT_GRAIN_COSTLY}
 #define LIBM(name) [WT_UNARY_##name] = {float64_##name, WT_GRAIN_LIBM}
 const wt_row_entry wt_float64_unary_rows[WT_UNARY_COUNT] = {
-    CHEAP(abs),        CHEAP(neg),        CHEAP(positive),    CHEAP(sign),
-    CHEAP(square),     CHEAP(sqrt),       CHEAP(rsqrt),       CHEAP(reciprocal),
-    LIBM(exp),         LIBM(exp2),        LIBM(expm1),        LIBM(log),
-    LIBM(log2),        LIBM(log10),       LIBM(log1p),        LIBM(sin),
-    LIBM(cos),         LIBM(tan),         LIBM(asin),         LIBM(acos),
-    LIBM(atan),        LIBM(sinh),        LIBM(cosh),         LIBM(tanh),
-    LIBM(asinh),       LIBM(acosh),       LIBM(atanh),        LIBM(erf),
-    LIBM(erfc),        LIBM(erfinv),      LIBM(lgamma),       LIBM(digamma),
-    CHEAP(floor),      CHEAP(ceil),       CHEAP(round),       CHEAP(trunc),
-    CHEAP(frac),       LIBM(sigmoid),     LIBM(logit),        CHEAP(relu),
-    CHEAP(relu6),      CHEAP(leaky_relu), LIBM(elu),          LIBM(celu),
-    LIBM(selu),        LIBM(gelu),        LIBM(gelu_tanh),    LIBM(silu),
-    LIBM(mish),        LIBM(softplus),    LIBM(logsigmoid),   CHEAP(hardsigmoid),
-    CHEAP(hardswish),  CHEAP(hardshrink), CHEAP(softshrink),  LIBM(tanhshrink),
-    CHEAP(softsign),   CHEAP(threshold),  CHEAP(clamp),       CHEAP(clamp_min),
-    CHEAP(clamp_max),  CHEAP(nan_to_num), CHEAP(deg2rad),     CHEAP(rad2deg),
-    LIBM(sinc),        LIBM(i0),          LIBM(i0e),          LIBM(i1),
-    LIBM(i1e),         LIBM(ndtri),       LIBM(erfcx),        LIBM(pow_scalar),
-    LIBM(log_ndtr),    LIBM(ndtr),        LIBM(bessel_j0),    LIBM(bessel_j1),
-    LIBM(trigamma),    CHEAP(logical_not), CHEAP(isnan),      CHEAP(isinf),
-    CHEAP(isfinite),   CHEAP(isposinf),   CHEAP(isneginf),    CHEAP(signbit),
+    CHEAP(abs),
+    CHEAP(neg),
+    CHEAP(positive),
+    CHEAP(sign),
+    CHEAP(square),
+    CHEAP(sqrt),
+    CHEAP(rsqrt),
+    CHEAP(reciprocal),
+    LIBM(exp),
+    LIBM(exp2),
+    LIBM(expm1),
+    LIBM(log),
+    LIBM(log2),
+    LIBM(log10),
+    LIBM(log1p),
+    LIBM(sin),
+    LIBM(cos),
+    LIBM(tan),
+    LIBM(asin),
+    LIBM(acos),
+    LIBM(atan),
+    LIBM(sinh),
+    LIBM(cosh),
+    LIBM(tanh),
+    LIBM(asinh),
+    LIBM(acosh),
+    LIBM(atanh),
+    LIBM(erf),
+    LIBM(erfc),
+    LIBM(erfinv),
+    LIBM(lgamma),
+    LIBM(digamma),
+    CHEAP(floor),
+    CHEAP(ceil),
+    CHEAP(round),
+    CHEAP(trunc),
+    CHEAP(frac),
+    LIBM(sigmoid),
+    LIBM(logit),
+    CHEAP(relu),
+    CHEAP(relu6),
+    CHEAP(leaky_relu),
+    LIBM(elu),
+    LIBM(celu),
+    LIBM(selu),
+    LIBM(gelu),
+    LIBM(gelu_tanh),
+    LIBM(silu),
+    LIBM(mish),
+    LIBM(softplus),
+    LIBM(logsigmoid),
+    CHEAP(hardsigmoid),
+    CHEAP(hardswish),
+    CHEAP(hardshrink),
+    CHEAP(softshrink),
+    LIBM(tanhshrink),
+    CHEAP(softsign),
+    CHEAP(threshold),
+    CHEAP(clamp),
+    CHEAP(clamp_min),
+    CHEAP(clamp_max),
+    CHEAP(nan_to_num),
+    CHEAP(deg2rad),
+    CHEAP(rad2deg),
+    LIBM(sinc),
+    LIBM(i0),
+    LIBM(i0e),
+    LIBM(i1),
+    LIBM(i1e),
+    LIBM(ndtri),
+    LIBM(erfcx),
+    LIBM(pow_scalar),
+    LIBM(log_ndtr),
+    LIBM(ndtr),
+    LIBM(bessel_j0),
+    LIBM(bessel_j1),
+    LIBM(trigamma),
+    CHEAP(logical_not),
+    CHEAP(isnan),
+    CHEAP(isinf),
+    CHEAP(isfinite),
+    CHEAP(isposinf),
+    CHEAP(isneginf),
+    CHEAP(signbit),
     [WT_UNARY_sgn] = {float64_sign, WT_GRAIN_COSTLY},
     [WT_UNARY_hardtanh] = {float64_clamp, WT_GRAIN_COSTLY},
 };
@@ -202,7 +264,7 @@ const wt_row_entry wt_float64_unary_rows[WT_UNARY_COUNT] = {
 BINARY(add, a + p0 * b)
 BINARY(sub, a - p0 * b)
 BINARY(rsub, b - p0 * a)
-BINARY(mul, a * b)
+BINARY(mul, a *b)
 BINARY(div, a / b)
 BINARY(div_floor, div_floor(a, b))
 BINARY(div_trunc, trunc(a / b))
@@ -217,7 +279,7 @@ BINARY(atan2, atan2(a, b))
 BINARY(hypot, hypot(a, b))
 BINARY(copysign, copysign(a, b))
 BINARY(nextafter, nextafter(a, b))
-BINARY(ldexp, a * exp2(b))
+BINARY(ldexp, a *exp2(b))
 BINARY(logaddexp, wt_logaddexp(a, b))
 BINARY(logaddexp2, wt_logaddexp2(a, b))
 BINARY(xlogy, isnan(b) ? b : a == 0 ? 0 : a * log(b))
@@ -235,10 +297,10 @@ BINARY(gelu_tanh_backward, gelu_tanh_backward(a, b))
 BINARY(silu_backward, silu_backward(a, b))
 BINARY(mish_backward, mish_backward(a, b))
 BINARY(elu_backward, b > 0 ? a : a * p0 * exp(b))
-BINARY(softplus_backward, b * p0 > 20 ? a : a * sigmoid(b * p0))
+BINARY(softplus_backward, b *p0 > 20 ? a : a * sigmoid(b * p0))
 BINARY(hardswish_backward, b <= -3 ? 0 : b >= 3 ? a : a * (b / 3 + 0.5))
 BINARY(hardsigmoid_backward, b > -3 && b < 3 ? a / 6 : 0)
-BINARY(logsigmoid_backward, a * sigmoid(-b))
+BINARY(logsigmoid_backward, a *sigmoid(-b))
 BINARY(prelu, a > 0 ? a : a * b)
 COMPARISON(eq, a == b)
 COMPARISON(ne, a != b)

@@ -134,7 +134,7 @@ BINARY(pow, power(a, b))
 BINARY(maximum, larger(a, b))
 BINARY(minimum, smaller(a, b))
 BINARY(heaviside, a == 0 ? b : a > 0)
-BINARY(bitwise_and, a & b)
+BINARY(bitwise_and, a &b)
 BINARY(bitwise_or, a | b)
 BINARY(bitwise_xor, a ^ b)
 BINARY(bitwise_left_shift, shift_left(a, b))
@@ -153,18 +153,18 @@ COMPARISON(logical_or, a != 0 || b != 0)
 COMPARISON(logical_xor, (a != 0) != (b != 0))
 
 /* Rows that stop at a zero divisor. */
-#define DIVISION(name, expression)                          \
-  static int int64_##name(const wt_row_call *call) {        \
-    const int64_t *in0 = call->in[0], *in1 = call->in[1];   \
-    int64_t *out = call->out;                               \
-    for (wt_word i = 0; i < call->count; i++) {             \
-      int64_t a = *in0, b = *in1;                           \
-      if (b == 0) return WT_DIVISION_BY_ZERO;               \
-      out[i] = (expression);                                \
-      in0 += call->step[0];                                 \
-      in1 += call->step[1];                                 \
-    }                                                       \
-    return WT_OK;                                           \
+#define DIVISION(name, expression)                        \
+  static int int64_##name(const wt_row_call *call) {      \
+    const int64_t *in0 = call->in[0], *in1 = call->in[1]; \
+    int64_t *out = call->out;                             \
+    for (wt_word i = 0; i < call->count; i++) {           \
+      int64_t a = *in0, b = *in1;                         \
+      if (b == 0) return WT_DIVISION_BY_ZERO;             \
+      out[i] = (expression);                              \
+      in0 += call->step[0];                               \
+      in1 += call->step[1];                               \
+    }                                                     \
+    return WT_OK;                                         \
   }
 DIVISION(div_floor, divide_floor(a, b))
 DIVISION(div_trunc, divide(a, b))

@@ -22,43 +22,43 @@ static int32_t float_to_int32(double x) {
 static float to_float(double x) { return (float)x; }
 
 /* DEFINE_MOVE(name, target type, source type, conversion of `x`) */
-#define DEFINE_MOVE(name, target_type, source_type, conversion)                      \
-  static void name(const wt_block *block) {                                          \
-    char *target = block->target;                                                    \
-    const char *source = block->source;                                              \
-    for (wt_word j = 0; j < block->n1; j++) {                                        \
-      char *to = target + j * block->target_stride1;                                 \
-      const char *from = source + j * block->source_stride1;                         \
-      PLAIN_LOOP for (wt_word i = 0; i < block->n0; i++) {                           \
-        source_type x;                                                               \
-        memcpy(&x, from, sizeof x);                                                  \
-        target_type y = (target_type)(conversion);                                   \
-        memcpy(to, &y, sizeof y);                                                    \
-        to += block->target_stride0;                                                 \
-        from += block->source_stride0;                                               \
-      }                                                                              \
-    }                                                                                \
+#define DEFINE_MOVE(name, target_type, source_type, conversion) \
+  static void name(const wt_block *block) {                     \
+    char *target = block->target;                               \
+    const char *source = block->source;                         \
+    for (wt_word j = 0; j < block->n1; j++) {                   \
+      char *to = target + j * block->target_stride1;            \
+      const char *from = source + j * block->source_stride1;    \
+      PLAIN_LOOP for (wt_word i = 0; i < block->n0; i++) {      \
+        source_type x;                                          \
+        memcpy(&x, from, sizeof x);                             \
+        target_type y = (target_type)(conversion);              \
+        memcpy(to, &y, sizeof y);                               \
+        to += block->target_stride0;                            \
+        from += block->source_stride0;                          \
+      }                                                         \
+    }                                                           \
   }
 
 /* The same with a loop that the compiler vectorises, for dense rows of frequent conversions. */
-#define DEFINE_FAST_MOVE(name, target_type, source_type, conversion)                 \
-  DEFINE_MOVE(name##_strided, target_type, source_type, conversion)                  \
-  static void name(const wt_block *block) {                                          \
-    if (block->target_stride0 != sizeof(target_type) ||                              \
-        block->source_stride0 != sizeof(source_type)) {                              \
-      name##_strided(block);                                                         \
-      return;                                                                        \
-    }                                                                                \
-    for (wt_word j = 0; j < block->n1; j++) {                                        \
-      target_type *restrict to =                                                     \
-          (target_type *)((char *)block->target + j * block->target_stride1);        \
-      const source_type *restrict from =                                             \
+#define DEFINE_FAST_MOVE(name, target_type, source_type, conversion)                      \
+  DEFINE_MOVE(name##_strided, target_type, source_type, conversion)                       \
+  static void name(const wt_block *block) {                                               \
+    if (block->target_stride0 != sizeof(target_type) ||                                   \
+        block->source_stride0 != sizeof(source_type)) {                                   \
+      name##_strided(block);                                                              \
+      return;                                                                             \
+    }                                                                                     \
+    for (wt_word j = 0; j < block->n1; j++) {                                             \
+      target_type *restrict to =                                                          \
+          (target_type *)((char *)block->target + j * block->target_stride1);             \
+      const source_type *restrict from =                                                  \
           (const source_type *)((const char *)block->source + j * block->source_stride1); \
-      for (wt_word i = 0; i < block->n0; i++) {                                      \
-        source_type x = from[i];                                                     \
-        to[i] = (target_type)(conversion);                                           \
-      }                                                                              \
-    }                                                                                \
+      for (wt_word i = 0; i < block->n0; i++) {                                           \
+        source_type x = from[i];                                                          \
+        to[i] = (target_type)(conversion);                                                \
+      }                                                                                   \
+    }                                                                                     \
   }
 
 /* From any dtype to the compute types. */
@@ -135,7 +135,8 @@ static bool copy_dense(const wt_block *block, wt_word element) {
     char pattern[WT_SPLAT_BYTES];
     wt_splat(pattern, from, (size_t)element);
     wt_word i = 0;
-    for (; i + WT_SPLAT_BYTES <= bytes; i += WT_SPLAT_BYTES) memcpy(to + i, pattern, WT_SPLAT_BYTES);
+    for (; i + WT_SPLAT_BYTES <= bytes; i += WT_SPLAT_BYTES)
+      memcpy(to + i, pattern, WT_SPLAT_BYTES);
     memcpy(to + i, pattern, (size_t)(bytes - i));
   }
   return true;
@@ -183,12 +184,10 @@ static const wt_move moves[WT_DTYPE_COUNT][WT_DTYPE_COUNT] = {
                  [WT_BOOL] = copy_1,
                  [WT_INT64] = int8_from_int64,
                  [WT_FLOAT64] = int8_from_float64},
-    [WT_INT16] = {[WT_INT16] = copy_2,
-                  [WT_INT64] = int16_from_int64,
-                  [WT_FLOAT64] = int16_from_float64},
-    [WT_INT32] = {[WT_INT32] = copy_4,
-                  [WT_INT64] = int32_from_int64,
-                  [WT_FLOAT64] = int32_from_float64},
+    [WT_INT16] =
+        {[WT_INT16] = copy_2, [WT_INT64] = int16_from_int64, [WT_FLOAT64] = int16_from_float64},
+    [WT_INT32] =
+        {[WT_INT32] = copy_4, [WT_INT64] = int32_from_int64, [WT_FLOAT64] = int32_from_float64},
     [WT_INT64] = {[WT_UINT8] = int64_from_uint8,
                   [WT_INT8] = int64_from_int8,
                   [WT_INT16] = int64_from_int16,

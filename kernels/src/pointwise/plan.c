@@ -62,9 +62,9 @@ int wt_plan_input(wt_plan *plan, const wt_tensor *tensor, int row_dtype) {
 void wt_plan_splat(wt_plan *plan, const void *splat, size_t element) {
   wt_operand *operand = &plan->operand[plan->operands++];
   *operand = (wt_operand){.data = (char *)splat,
-                         .move = wt_move_raw(element),
-                         .raw = true,
-                         .element = (uint8_t)element};
+                          .move = wt_move_raw(element),
+                          .raw = true,
+                          .element = (uint8_t)element};
 }
 
 /* ---- dimensions ----------------------------------------------------------------------------- */
@@ -182,8 +182,8 @@ static void choose_blocks(walk *walk) {
   wt_word n0 = plan->size[0], n1 = plan->size[1];
   if (plan->entry.row == NULL) {
     walk->block0 = smaller(n0, is_transposing(plan) ? COPY_SIDE : LONG_ROW);
-    walk->block1 = smaller(n1, (is_transposing(plan) ? COPY_SIDE * COPY_SIDE : LONG_ROW) /
-                                   walk->block0);
+    walk->block1 =
+        smaller(n1, (is_transposing(plan) ? COPY_SIDE * COPY_SIDE : LONG_ROW) / walk->block0);
     return;
   }
   bool buffered = false;

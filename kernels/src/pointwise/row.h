@@ -95,9 +95,9 @@ wt_move wt_move_raw(size_t element);
 #define WT_MAX_OPERANDS 4
 typedef struct wt_operand {
   char *data;
-  wt_move move; /* between the tensor's dtype and the row's */
-  bool raw;     /* the row may read or write the tensor itself */
-  uint8_t element; /* bytes of the row's type */
+  wt_move move;                /* between the tensor's dtype and the row's */
+  bool raw;                    /* the row may read or write the tensor itself */
+  uint8_t element;             /* bytes of the row's type */
   wt_word stride[WT_MAX_DIMS]; /* bytes; dimension 0 innermost */
 } wt_operand;
 

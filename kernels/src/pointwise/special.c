@@ -75,7 +75,7 @@ double wt_ndtri(double p) {
 /* ---- gamma family --------------------------------------------------------------------------- */
 /* B_2k, k = 1...12. */
 static const double bernoulli[12] = {
-    1.0 / 6,    -1.0 / 30,  1.0 / 42,       -1.0 / 30,        5.0 / 66,          -691.0 / 2730,
+    1.0 / 6, -1.0 / 30,     1.0 / 42,      -1.0 / 30,       5.0 / 66,       -691.0 / 2730,
     7.0 / 6, -3617.0 / 510, 43867.0 / 798, -174611.0 / 330, 854513.0 / 138, -236364091.0 / 2730};
 
 /* Reflection A&S 6.3.7, recurrence to x >= 10, asymptotic series A&S 6.3.18. */
@@ -189,8 +189,8 @@ static double igammac_fraction(double a, double x) {
   return h * a * gamma_density(a, x);
 }
 
-/* Q(a, x) for small x: 1 - x^a / Gamma(a + 1) (1 + a sum_k (-x)^k / ((a + k) k!)), where the leading
- * difference is taken by expm1. */
+/* Q(a, x) for small x: 1 - x^a / Gamma(a + 1) (1 + a sum_k (-x)^k / ((a + k) k!)), where the
+ * leading difference is taken by expm1. */
 static double igammac_series(double a, double x) {
   double term = 1, sum = 0;
   for (int k = 1; k < 200; k++) {
@@ -259,15 +259,13 @@ double wt_bessel_i(double x, int order, int scaled) {
   sum /= sqrt(2 * PI * a);
   if (order == 1 && x < 0) sum = -sum;
   if (scaled) return sum;
-  /* In two factors: e^a alone overflows before the result does. */
+  /* In two factors: e^a alone overflows before the result does. Infinity gives NaN, as in torch. */
   double root = exp(0.5 * a);
   return sum * root * root;
 }
 
 /* torch gives NaN at infinity, not the limit 0. */
-double wt_bessel_j(double x, int order) {
-  return isinf(x) ? NAN : order == 0 ? j0(x) : j1(x);
-}
+double wt_bessel_j(double x, int order) { return isinf(x) ? NAN : order == 0 ? j0(x) : j1(x); }
 
 /* ---- others --------------------------------------------------------------------------------- */
 double wt_sinc(double x) { return x == 0 ? 1 : sin(PI * x) / (PI * x); }

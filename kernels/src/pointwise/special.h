@@ -3,13 +3,13 @@
 #define WASM_TORCH_POINTWISE_SPECIAL_H
 
 double wt_erfinv(double y);
-double wt_erfcx(double x);          /* exp(x^2) erfc(x) */
-double wt_ndtr(double x);           /* the normal distribution function */
+double wt_erfcx(double x); /* exp(x^2) erfc(x) */
+double wt_ndtr(double x);  /* the normal distribution function */
 double wt_log_ndtr(double x);
-double wt_ndtri(double p);          /* its inverse */
+double wt_ndtri(double p); /* its inverse */
 double wt_digamma(double x);
 double wt_trigamma(double x);
-double wt_zeta(double s, double q); /* Hurwitz: sum of (q + k)^-s over k >= 0 */
+double wt_zeta(double s, double q);    /* Hurwitz: sum of (q + k)^-s over k >= 0 */
 double wt_igamma(double a, double x);  /* regularised lower incomplete gamma function P(a, x) */
 double wt_igammac(double a, double x); /* upper: Q(a, x) = 1 - P(a, x) */
 /* Modified Bessel functions of order 0 or 1; `scaled` multiplies by exp(-|x|). */

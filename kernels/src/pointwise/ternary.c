@@ -3,17 +3,17 @@
 
 /* ---- where ---------------------------------------------------------------------------------- */
 /* Works on the bits, by element size. */
-#define WHERE(bytes, type)                                                                \
-  static int where_##bytes(const wt_row_call *call) {                                     \
-    const uint8_t *condition = call->in[0];                                               \
-    const type *in1 = call->in[1], *in2 = call->in[2];                                    \
-    wt_word step0 = call->step[0], step1 = call->step[1], step2 = call->step[2];          \
-    type *out = call->out;                                                                \
-    for (wt_word i = 0; i < call->count; i++) {                                           \
-      type a = in1[i * step1], b = in2[i * step2];                                        \
-      out[i] = condition[i * step0] ? a : b;                                              \
-    }                                                                                     \
-    return WT_OK;                                                                         \
+#define WHERE(bytes, type)                                                       \
+  static int where_##bytes(const wt_row_call *call) {                            \
+    const uint8_t *condition = call->in[0];                                      \
+    const type *in1 = call->in[1], *in2 = call->in[2];                           \
+    wt_word step0 = call->step[0], step1 = call->step[1], step2 = call->step[2]; \
+    type *out = call->out;                                                       \
+    for (wt_word i = 0; i < call->count; i++) {                                  \
+      type a = in1[i * step1], b = in2[i * step2];                               \
+      out[i] = condition[i * step0] ? a : b;                                     \
+    }                                                                            \
+    return WT_OK;                                                                \
   }
 WHERE(1, uint8_t)
 WHERE(2, uint16_t)
@@ -45,21 +45,21 @@ static wt_row where_row(size_t element) {
 #define FLOAT32_ROW(name) {NULL, 0}
 #else
 #define FLOAT32_ROW(name) {float32_##name, WT_GRAIN_CHEAP}
-#define FLOAT32(name, expression)                                                         \
-  static int float32_##name(const wt_row_call *call) {                                    \
-    WT_ROW_PARAMETERS;                                                                    \
-    const float *in0 = call->in[0], *in1 = call->in[1], *in2 = call->in[2];               \
-    wt_word step0 = call->step[0], step1 = call->step[1], step2 = call->step[2];          \
-    float *out = call->out;                                                               \
-    for (wt_word left = call->count; left > 0; left -= 4, out += 4) {                     \
-      wt_f32x4 a = wt_load_tail(in0, step0, left), b = wt_load_tail(in1, step1, left);    \
-      wt_f32x4 c = wt_load_tail(in2, step2, left);                                        \
-      wt_store_tail(out, (expression), left);                                             \
-      in0 += 4 * step0;                                                                   \
-      in1 += 4 * step1;                                                                   \
-      in2 += 4 * step2;                                                                   \
-    }                                                                                     \
-    return WT_OK;                                                                         \
+#define FLOAT32(name, expression)                                                      \
+  static int float32_##name(const wt_row_call *call) {                                 \
+    WT_ROW_PARAMETERS;                                                                 \
+    const float *in0 = call->in[0], *in1 = call->in[1], *in2 = call->in[2];            \
+    wt_word step0 = call->step[0], step1 = call->step[1], step2 = call->step[2];       \
+    float *out = call->out;                                                            \
+    for (wt_word left = call->count; left > 0; left -= 4, out += 4) {                  \
+      wt_f32x4 a = wt_load_tail(in0, step0, left), b = wt_load_tail(in1, step1, left); \
+      wt_f32x4 c = wt_load_tail(in2, step2, left);                                     \
+      wt_store_tail(out, (expression), left);                                          \
+      in0 += 4 * step0;                                                                \
+      in1 += 4 * step1;                                                                \
+      in2 += 4 * step2;                                                                \
+    }                                                                                  \
+    return WT_OK;                                                                      \
   }
 /* From whichever end is nearer, so that weight 1 gives b exactly. */
 FLOAT32(lerp, wt_f32x4_select(wt_f32x4_abs(c) < 0.5f, a + c * (b - a), b - (b - a) * (1.0f - c)))
@@ -68,24 +68,24 @@ FLOAT32(addcdiv, a + p0 * b / c)
 FLOAT32(clamp, wt_f32x4_minimum(wt_f32x4_maximum(a, b), c))
 #endif
 
-#define SCALAR(type, name, parameter, expression)                                         \
-  static int type##_##name(const wt_row_call *call) {                                     \
-    const type *in0 = call->in[0], *in1 = call->in[1], *in2 = call->in[2];                \
-    wt_word step0 = call->step[0], step1 = call->step[1], step2 = call->step[2];          \
-    type p0 = (type)(parameter), *out = call->out;                                        \
-    (void)p0;                                                                             \
-    for (wt_word i = 0; i < call->count; i++) {                                           \
-      type a = in0[i * step0], b = in1[i * step1], c = in2[i * step2];                    \
-      out[i] = (expression);                                                              \
-    }                                                                                     \
-    return WT_OK;                                                                         \
+#define SCALAR(type, name, parameter, expression)                                \
+  static int type##_##name(const wt_row_call *call) {                            \
+    const type *in0 = call->in[0], *in1 = call->in[1], *in2 = call->in[2];       \
+    wt_word step0 = call->step[0], step1 = call->step[1], step2 = call->step[2]; \
+    type p0 = (type)(parameter), *out = call->out;                               \
+    (void)p0;                                                                    \
+    for (wt_word i = 0; i < call->count; i++) {                                  \
+      type a = in0[i * step0], b = in1[i * step1], c = in2[i * step2];           \
+      out[i] = (expression);                                                     \
+    }                                                                            \
+    return WT_OK;                                                                \
   }
 static double clamp_double(double x, double low, double high) {
   if (x != x || low != low || high != high) return x + low + high;
   x = x < low ? low : x;
   return x > high ? high : x;
 }
-SCALAR(double, lerp, call->p0, c < 0.5 && c > -0.5 ? a + c * (b - a) : b - (b - a) * (1 - c))
+SCALAR(double, lerp, call->p0, c<0.5 && c> - 0.5 ? a + c * (b - a) : b - (b - a) * (1 - c))
 SCALAR(double, addcmul, call->p0, a + p0 * b * c)
 SCALAR(double, addcdiv, call->p0, a + p0 * b / c)
 SCALAR(double, clamp, call->p0, clamp_double(a, b, c))
@@ -95,9 +95,9 @@ SCALAR(int64_t, clamp, 0, (a < b ? b : a) > c ? c : a < b ? b : a)
 
 #define ROWS(name) \
   [WT_TERNARY_##name] = {FLOAT32_ROW(name), {double_##name, WT_GRAIN_COSTLY}, {NULL, 0}}
-#define ROWS_WITH_INTEGER(name)                                             \
-  [WT_TERNARY_##name] = {FLOAT32_ROW(name), {double_##name, WT_GRAIN_COSTLY}, \
-                         {int64_t_##name, WT_GRAIN_COSTLY}}
+#define ROWS_WITH_INTEGER(name) \
+  [WT_TERNARY_##name] = {       \
+      FLOAT32_ROW(name), {double_##name, WT_GRAIN_COSTLY}, {int64_t_##name, WT_GRAIN_COSTLY}}
 /* In float32, float64, int64. */
 static const wt_row_entry rows[WT_TERNARY_COUNT][3] = {
     ROWS(lerp), ROWS(addcdiv), ROWS_WITH_INTEGER(addcmul), ROWS_WITH_INTEGER(clamp)};

@@ -16,7 +16,7 @@
 #include "simd.h"
 
 /* c0 + c1 x + c2 x^2 + ... by Horner's rule. */
-#define WT_HORNER3(x, c0, c1, c2)                                                              \
+#define WT_HORNER3(x, c0, c1, c2) \
   wt_f32x4_madd(wt_f32x4_madd(wt_f32x4_splat(c2), x, wt_f32x4_splat(c1)), x, wt_f32x4_splat(c0))
 #define WT_HORNER4(x, c0, c1, c2, c3) \
   wt_f32x4_madd(WT_HORNER3(x, c1, c2, c3), x, wt_f32x4_splat(c0))
@@ -44,9 +44,7 @@ WT_INLINE wt_f32x4 wt_f32x4_expm1_reduced(wt_f32x4 x, wt_i32x4 *n) {
   return wt_f32x4_madd(r * r, q, r);
 }
 /* 2^n for n in -126..127. */
-WT_INLINE wt_f32x4 wt_f32x4_power_of_two(wt_i32x4 n) {
-  return (wt_f32x4)((n + 127) << 23);
-}
+WT_INLINE wt_f32x4 wt_f32x4_power_of_two(wt_i32x4 n) { return (wt_f32x4)((n + 127) << 23); }
 /* 1.0 ulp; subnormal results and overflow to infinity included. */
 WT_INLINE wt_f32x4 wt_f32x4_exp(wt_f32x4 x) {
   x = wt_f32x4_pmin(x, wt_f32x4_splat(89.0f));
@@ -119,9 +117,9 @@ WT_INLINE wt_f32x4 wt_f32x4_erf(wt_f32x4 x) {
   wt_f32x4 p = WT_HORNER7(z, 0x1.06eba8p-3f, -0x1.812744p-2f, 0x1.ce2e22p-4f, -0x1.b8108cp-6f,
                           0x1.54da22p-8f, -0x1.aad912p-11f, 0x1.5ebd84p-14f);
   wt_f32x4 small = wt_f32x4_madd(x, p, x);
-  wt_f32x4 log_erfc = WT_HORNER8(a, 0x1.70d8c6p-13f, -0x1.212848p0f, -0x1.44446ep-1f,
-                                 -0x1.bb927ep-4f, 0x1.9bb54p-6f, -0x1.11972p-8f, 0x1.c85cf6p-12f,
-                                 -0x1.630ac6p-16f);
+  wt_f32x4 log_erfc =
+      WT_HORNER8(a, 0x1.70d8c6p-13f, -0x1.212848p0f, -0x1.44446ep-1f, -0x1.bb927ep-4f,
+                 0x1.9bb54p-6f, -0x1.11972p-8f, 0x1.c85cf6p-12f, -0x1.630ac6p-16f);
   wt_f32x4 large = wt_f32x4_copysign(1.0f - wt_f32x4_exp(log_erfc), x);
   return wt_f32x4_select(a < 0.921875f, small, large);
 }
@@ -192,8 +190,7 @@ WT_INLINE wt_f64x2 wt_f64x2_pow_float32(wt_f64x2 x, wt_f64x2 y) {
 }
 /* 0.6 ulp. Vectors with a zero, negative, subnormal or non-finite lane go to libm, lane by lane. */
 WT_INLINE wt_f32x4 wt_f32x4_pow(wt_f32x4 x, wt_f32x4 y) {
-  wt_i32x4 regular =
-      (x >= 0x1p-126f) & (x < INFINITY) & (wt_f32x4_abs(y) < INFINITY);
+  wt_i32x4 regular = (x >= 0x1p-126f) & (x < INFINITY) & (wt_f32x4_abs(y) < INFINITY);
   if (wt_any(~regular)) {
     for (int i = 0; i < 4; i++) x[i] = (float)pow((double)x[i], (double)y[i]);
     return x;
