@@ -86,7 +86,8 @@ from wasm_torch._functions import (  # noqa: E402
     set_printoptions,
     typename,
 )
-from wasm_torch import autograd, linalg, nn, random, special, utils  # noqa: E402
+from wasm_torch import autograd, linalg, nn, optim, random, serialization, special, utils  # noqa: E402
+from wasm_torch.serialization import load, save  # noqa: E402
 
 
 def __getattr__(name: str) -> Any:
