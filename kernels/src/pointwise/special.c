@@ -1,6 +1,6 @@
 /* Special functions in float64, written from their series, continued fractions and asymptotic
  * expansions. "A&S" is Abramowitz and Stegun, "Handbook of Mathematical Functions" (1964). */
-#define _XOPEN_SOURCE 700 /* j0, j1 */
+#define _GNU_SOURCE /* j0, j1, lgamma_r */
 #include "pointwise/special.h"
 
 #include <math.h>
@@ -78,6 +78,12 @@ static const double bernoulli[12] = {
     1.0 / 6, -1.0 / 30,     1.0 / 42,      -1.0 / 30,       5.0 / 66,       -691.0 / 2730,
     7.0 / 6, -3617.0 / 510, 43867.0 / 798, -174611.0 / 330, 854513.0 / 138, -236364091.0 / 2730};
 
+/* Not lgamma, which writes a global variable and so races. */
+double wt_lgamma(double x) {
+  int sign;
+  return lgamma_r(x, &sign);
+}
+
 /* Reflection A&S 6.3.7, recurrence to x >= 10, asymptotic series A&S 6.3.18. */
 double wt_digamma(double x) {
   if (x == 0) return copysign(INFINITY, -x);
@@ -154,7 +160,7 @@ static double log1p_minus(double u) {
 /* x^a e^-x / Gamma(a + 1). For large a by Stirling's formula around x = a, where the logarithms
  * would cancel. */
 static double gamma_density(double a, double x) {
-  if (a < 10) return exp(a * log(x) - x - lgamma(a + 1));
+  if (a < 10) return exp(a * log(x) - x - wt_lgamma(a + 1));
   double z = 1 / (a * a);
   double correction = (1.0 / 12 - z * (1.0 / 360 - z * (1.0 / 1260 - z / 1680))) / a;
   double u = (x - a) / a;
@@ -198,7 +204,7 @@ static double igammac_series(double a, double x) {
     sum += term / (a + k);
     if (fabs(term) <= fabs(sum) * EPSILON) break;
   }
-  double logarithm = a * log(x) - lgamma(1 + a);
+  double logarithm = a * log(x) - wt_lgamma(1 + a);
   return -expm1(logarithm) - exp(logarithm) * a * sum;
 }
 

@@ -7,6 +7,7 @@ double wt_erfcx(double x); /* exp(x^2) erfc(x) */
 double wt_ndtr(double x);  /* the normal distribution function */
 double wt_log_ndtr(double x);
 double wt_ndtri(double p); /* its inverse */
+double wt_lgamma(double x);
 double wt_digamma(double x);
 double wt_trigamma(double x);
 double wt_zeta(double s, double q);    /* Hurwitz: sum of (q + k)^-s over k >= 0 */
