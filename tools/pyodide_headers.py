@@ -46,6 +46,14 @@ def rewrite_configuration(text: str, variables: dict[str, object]) -> str:
     return DEFINITION.sub(replacement, text)
 
 
+def own_configuration() -> str:
+    """This Python's pyconfig.h. Debian's is a stub that includes the architecture's."""
+    stub = Path(sysconfig.get_config_h_filename())
+    architecture = sysconfig.get_config_var("MULTIARCH") or ""
+    own = stub.parent.parent / architecture / stub.parent.name / stub.name
+    return (own if own.exists() else stub).read_text()
+
+
 def headers() -> Path:
     """The folder with Python.h, made on the first call."""
     source = Path(sysconfig.get_paths()["include"])
@@ -56,10 +64,8 @@ def headers() -> Path:
         return target
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
-    configuration = target / "pyconfig.h"
-    platform_header = Path(sysconfig.get_config_h_filename())
-    text = rewrite_configuration(platform_header.read_text(), build_variables(PYODIDE_VERSION))
-    configuration.write_text(text)
+    text = rewrite_configuration(own_configuration(), build_variables(PYODIDE_VERSION))
+    (target / "pyconfig.h").write_text(text)
     stamp.write_text(key)
     return target
 
