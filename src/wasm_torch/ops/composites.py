@@ -84,11 +84,11 @@ def diff(self: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any 
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return self.clone()
     parts = [t for t in (prepend, self, append) if t is not None]
     result = FUNCTIONS["cat"](parts, dim) if len(parts) > 1 else self
     at = k.wrap_dim(dim, result.ndim)
-    if n == 0:
-        return result.clone() if result is self else result
     for _ in range(min(n, result.shape[at])):
         length = result.shape[at] - 1
         if length < 0:
@@ -149,6 +149,8 @@ def gradient(
     """Central differences along each dim, one-sided at the edges (of order ``edge_order``)."""
     dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = [k.wrap_dim(d, input.ndim) for d in dims]
+    if spacing is None:
+        spacing = 1
     spacings = spacing if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
     if not input.dtype.is_floating_point:
         input = input.to(_C.get_default_dtype())
@@ -318,7 +320,7 @@ def cov(self: Any, *, correction: int = 1, fweights: Any = None, aweights: Any =
         result = product / freedom
     else:
         result = product / FUNCTIONS["tensor"](float(freedom), dtype=x.dtype)
-    return result.squeeze() if self.ndim < 2 else result
+    return result.squeeze()
 
 
 @composite(method=True)

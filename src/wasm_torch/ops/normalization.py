@@ -362,16 +362,44 @@ def _batch_norm_double(
     return _differentiate(backward, (grad_out, input, weight), _present(grads))  # type: ignore[return-value]
 
 
-@op("native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, "
-    "float eps) -> (Tensor, Tensor, Tensor)", family="norm", function=False, method=False)
+@composite()
 def native_group_norm(
-    input: Any, weight: Any, bias: Any, N: int, C: int, HxW: int, group: int, eps: float
+    input: Any, weight: Any, bias: Any, N: int, C: int, HxW: int, group: int, eps: float  # noqa: N803
 ) -> tuple[Any, Any, Any]:
-    rows = k.numel((N, group))
-    columns = C // group * HxW
-    out = k.empty(tuple(input.shape), input.dtype)
-    mean, rstd = k.empty((N, group), input.dtype), k.empty((N, group), input.dtype)
-    if out.numel():
-        k.launch("layer_norm", k.reshaped(out, (rows, columns)), k.reshaped(mean, (rows,)),
-                 k.reshaped(rstd, (rows,)), _rows(input, rows, columns), None, None, eps)
-    return out, mean, rstd
+    """Normalises the channels of each group; see Wu and He 2018, arXiv:1803.08494.
+
+    Returns the result, and mean and reciprocal deviation, each (N, group).
+    """
+    columns = C // group * HxW if group else 0
+    rows = input.reshape((N, group, columns))
+    out, mean, rstd = FUNCTIONS["native_layer_norm"](rows, (columns,), None, None, eps)
+    out = out.reshape(tuple(input.shape))
+    shape = (1, C, *(1,) * (input.ndim - 2))
+    if weight is not None:
+        out = out * weight.reshape(shape)
+    if bias is not None:
+        out = out + bias.reshape(shape)
+    return out, mean.reshape((N, group)), rstd.reshape((N, group))
+
+
+# ---- batch norm under its functional names -------------------------------------------------------
+@composite()
+def _native_batch_norm_legit(
+    input: Any, weight: Any, bias: Any, *rest: Any
+) -> tuple[Any, Any, Any]:
+    """native_batch_norm by another name: with running statistics, or (shorter) without."""
+    if len(rest) == 3:
+        rest = (None, None, *rest)
+    return FUNCTIONS["native_batch_norm"](input, weight, bias, *rest)
+
+
+@composite()
+def _batch_norm_with_update(
+    input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, momentum: float,
+    eps: float,
+) -> tuple[Any, Any, Any, Any]:
+    """Batch norm in training mode; the fourth result is an empty reserve."""
+    results = FUNCTIONS["native_batch_norm"](
+        input, weight, bias, running_mean, running_var, True, momentum, eps
+    )
+    return (*results, k.empty((0,), _C.uint8))

@@ -495,7 +495,8 @@ def copysign(self: Any, other: Any) -> Any:
     return binary_float("copysign", self, other)
 
 
-@op("nextafter(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True)
+@op("nextafter(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True,
+    vjp={"self": lambda grad: grad, "other": _zero})
 def nextafter(self: Any, other: Any) -> Any:
     return binary("nextafter", self, other)
 

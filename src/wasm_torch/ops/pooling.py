@@ -7,7 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, op
+from wasm_torch.ops._table import FUNCTIONS, composite, op
 from wasm_torch.ops.convolution import output_like, spatial, three
 
 
@@ -258,3 +258,12 @@ def adaptive_avg_pool_backward(grad_output: Any, input_size: Any, spatial_dims: 
         else:
             k.fill(result, 0)
     return unbatched(result, batched)
+
+
+@composite()
+def max_pool2d_with_indices_backward(
+    grad_output: Any, self: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool, indices: Any,
+) -> Any:
+    """The gradient of ``self`` from that of the pooled result."""
+    return FUNCTIONS["max_pool_backward"](grad_output, indices, tuple(self.shape), 2)

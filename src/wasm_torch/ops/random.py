@@ -8,7 +8,7 @@ from typing import Any
 from wasm_torch import _C
 from wasm_torch._random import Generator, default_generator
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, METHODS, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, scalar_name
 from wasm_torch.ops.creation import _finish, _options, _size, allocate, like_allocated
 
 
@@ -363,3 +363,9 @@ def native_dropout(input: Any, p: float, train: Any) -> tuple[Any, Any]:
     return k.binary("mul", k.binary("mul", input, mask), scale), mask
 
 
+
+
+@composite()
+def native_dropout_backward(grad_output: Any, mask: Any, scale: float) -> Any:
+    """The gradient of dropout's input."""
+    return grad_output * mask * scale
