@@ -1,9 +1,11 @@
-/* Speed of gemm and convolution, and of a loop of multiply-adds in registers to hold them against.
- *
- * `bench_run(case, repeats)` does the work alone, so that a host times it; `bench_prepare` makes the
- * operands and returns the floating-point operations of one repeat, 0 past the last case. Native:
- * main below. wasm: bench.mjs.
- */
+/* Speed of gemm and convolution, and of a loop of multiply-adds in registers to hold them against:
+ * bench [text that the name contains]. Built and run by run.py, natively or in Node. */
+#define _POSIX_C_SOURCE 199309L
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
 #include "core/core.h"
 #include "simd.h"
 
@@ -25,10 +27,10 @@ static const bench_case cases[] = {
     {"gemm 1 4096 1024, b transposed", GEMM, {1, 4096, 1024}, true},
     {"gemm 4 4 4", GEMM, {4, 4, 4}, false},
     {"conv 64x1x28x28 -> 32, 3x3", CONV, {64, 1, 32, 28, 28, 1}, false},
-    {"  its weight gradient", CONV_WEIGHT, {64, 1, 32, 28, 28, 1}, false},
+    {"conv 64x1x28x28 -> 32, gradient of weight", CONV_WEIGHT, {64, 1, 32, 28, 28, 1}, false},
     {"conv 64x32x14x14 -> 64, 3x3", CONV, {64, 32, 64, 14, 14, 1}, false},
-    {"  its input gradient", CONV_INPUT, {64, 32, 64, 14, 14, 1}, false},
-    {"  its weight gradient", CONV_WEIGHT, {64, 32, 64, 14, 14, 1}, false},
+    {"conv 64x32x14x14 -> 64, gradient of input", CONV_INPUT, {64, 32, 64, 14, 14, 1}, false},
+    {"conv 64x32x14x14 -> 64, gradient of weight", CONV_WEIGHT, {64, 32, 64, 14, 14, 1}, false},
     {"conv 64x32x14x14 -> 64, 3x3, channels last", CONV, {64, 32, 64, 14, 14, 1}, true},
     {"conv 1x256x14x14 -> 256, 3x3", CONV, {1, 256, 256, 14, 14, 1}, false},
     {"conv 1x64x56x56 -> 64, 3x3", CONV, {1, 64, 64, 56, 56, 1}, false},
@@ -103,8 +105,9 @@ static double prepare_conv(const bench_case *entry) {
   return 2.0 * 9 * (double)(batch * filters * height * width) * (double)channels;
 }
 
-/* Twelve accumulators cover the latency of the multiply-add; nothing else happens in the loop. */
-static void run_fma(void) {
+/* Twelve accumulators cover the latency of the multiply-add; nothing else happens in the loop. A
+ * function of its own, for V8 optimises a function when it is called again. */
+static WT_NOINLINE void run_fma(void) {
   wt_f32x4 acc[12], factor = wt_f32x4_splat(0.999f), term = wt_f32x4_splat(0.001f);
   WT_UNROLL
   for (int i = 0; i < 12; i++) acc[i] = wt_f32x4_splat((float)i);
@@ -118,39 +121,29 @@ static void run_fma(void) {
   sink = sum[0] + sum[1] + sum[2] + sum[3];
 }
 
-WT_EXPORT("bench_name") const char *bench_name(int index) { return cases[index].name; }
-
-WT_EXPORT("bench_prepare") double bench_prepare(int index) {
-  wt_free(memory);
-  memory = NULL;
-  if (index >= CASES) return 0;
-  const bench_case *entry = &cases[index];
+/* The operands of a case; returns the floating-point operations of one run. */
+static double prepare(const bench_case *entry) {
   if (entry->kind == FMA) return 2.0 * 12 * 4 * FMA_LOOPS;
   return entry->kind == GEMM ? prepare_gemm(entry) : prepare_conv(entry);
 }
 
-WT_EXPORT("bench_run") int bench_run(int index, int repeats) {
-  for (int i = 0; i < repeats; i++) {
-    int status = WT_OK;
-    switch (cases[index].kind) {
+static int run(const bench_case *entry, int repeats) {
+  int status = WT_OK;
+  for (int i = 0; i < repeats && status == WT_OK; i++) {
+    switch (entry->kind) {
       case FMA: run_fma(); break;
       case GEMM: status = wt_gemm(&arguments.gemm); break;
       case CONV: status = wt_conv(&arguments.conv); break;
       case CONV_INPUT: status = wt_conv_backward_input(&arguments.conv_input); break;
       case CONV_WEIGHT: status = wt_conv_backward_weight(&arguments.conv_weight); break;
     }
-    if (status != WT_OK) return status;
   }
-  return WT_OK;
+  return status;
 }
-
-#if !defined(__wasm__)
-#include <stdio.h>
-#include <time.h>
 
 static double now(void) {
   struct timespec t;
-  timespec_get(&t, TIME_UTC);
+  clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -158,38 +151,41 @@ typedef struct timing {
   double median, best;
 } timing;
 
-/* Seven timings, each of at least 20 ms. */
-static timing seconds_per_run(int index) {
+/* Nine timings of at least 20 ms each, after a warm-up by time: V8 compiles twice. */
+static timing seconds_per_run(const bench_case *entry) {
   int repeats = 1;
-  for (double taken = 0; taken < 0.02; repeats *= 2) {
+  double begin = now();
+  for (double taken = 0; taken < 0.02 || now() - begin < 0.3;) {
     double start = now();
-    bench_run(index, repeats);
+    if (run(entry, repeats) != WT_OK) return (timing){NAN, NAN};
     taken = now() - start;
+    if (taken < 0.02) repeats *= 2;
   }
-  double times[7];
-  for (int i = 0; i < 7; i++) {
+  double times[9];
+  for (int i = 0; i < 9; i++) {
     double start = now();
-    bench_run(index, repeats);
+    run(entry, repeats);
     double taken = (now() - start) / repeats;
     int at = i;
     for (; at > 0 && times[at - 1] > taken; at--) times[at] = times[at - 1];
     times[at] = taken;
   }
-  return (timing){times[3], times[0]};
+  return (timing){times[4], times[0]};
 }
 
-int main(void) {
+int main(int count, char **texts) {
   for (wt_word threads = 1; threads <= 2; threads++) {
-    printf("%d of %d threads\n", (int)wt_set_num_threads(threads), (int)threads);
+    printf("threads: %d\n", (int)wt_set_num_threads(threads));
     for (int index = 0; index < CASES; index++) {
-      double operations = bench_prepare(index);
-      timing seconds = seconds_per_run(index);
-      printf("%-44s %10.2f us %7.1f GFLOP/s, best %7.1f\n", cases[index].name,
-             seconds.median * 1e6, operations / seconds.median * 1e-9,
-             operations / seconds.best * 1e-9);
+      const bench_case *entry = &cases[index];
+      if (count > 1 && !strstr(entry->name, texts[1])) continue;
+      double operations = prepare(entry);
+      timing seconds = seconds_per_run(entry);
+      printf("%-44s %10.2f us %7.1f GFLOP/s, best %7.1f\n", entry->name, seconds.median * 1e6,
+             operations / seconds.median * 1e-9, operations / seconds.best * 1e-9);
+      wt_free(memory);
+      memory = NULL;
     }
   }
-  bench_prepare(CASES);
   return 0;
 }
-#endif
