@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,11 +74,8 @@ def _fractional_max_pool(
         shape[spatial + d] = kernel[d]
         positions = positions * sizes[d] + along + torch.arange(kernel[d]).reshape(shape)
     planes = input.flatten(2)
-    windows = positions.reshape(*input.shape[:2], -1)
-    count = 1
-    for k in kernel:
-        count *= k
-    shape = (*input.shape[:2], *output, count)
+    shape = (*input.shape[:2], *output, math.prod(kernel))
+    windows = positions.reshape(*input.shape[:2], math.prod(shape[2:]))
     values, chosen = planes.gather(2, windows).reshape(shape).max(-1)
     indices = windows.reshape(shape).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
     if unbatched:

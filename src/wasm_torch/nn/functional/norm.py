@@ -14,8 +14,7 @@ from .pooling import avg_pool2d, avg_pool3d
 
 def _check_batch(size: Sequence[int]) -> None:
     """Raises where a channel has one value only, which has no variance."""
-    values = math.prod(size) // size[1] if size[1] else 0
-    if values == 1:
+    if size[0] * math.prod(size[2:]) == 1:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size "
             f"{torch.Size(size)}"

@@ -23,8 +23,10 @@ def _replicated(size: int, left: int, right: int) -> list[int]:
 
 
 def _circular(size: int, left: int, right: int) -> list[int]:
-    """Source positions of a dimension continued periodically."""
-    return [p % size for p in range(-left, size + right)]
+    """Source positions of a dimension continued periodically, after negative padding has
+    cropped it."""
+    kept = range(max(-left, 0), size - max(-right, 0))
+    return [kept[p % len(kept)] for p in range(-max(left, 0), len(kept) + max(right, 0))]
 
 
 _POSITIONS = {"reflect": _reflected, "replicate": _replicated, "circular": _circular}
