@@ -17,6 +17,7 @@ from wasm_torch.ops import (  # noqa: F401 - importing declares the rows
     composites,
 )
 from wasm_torch import _C
+from wasm_torch.ops._aten import aten
 from wasm_torch.ops._table import FUNCTIONS, METHODS, PACKETS, TABLE, connect_fast_paths, op
 
 connect_fast_paths()
@@ -24,4 +25,4 @@ connect_fast_paths()
 #: Operations whose function is the extension's own, with a fast path before the table.
 FAST_FUNCTIONS = frozenset(name for name in _C.FAST if hasattr(_C, name))
 
-__all__ = ["FAST_FUNCTIONS", "FUNCTIONS", "METHODS", "PACKETS", "TABLE", "op"]
+__all__ = ["FAST_FUNCTIONS", "FUNCTIONS", "METHODS", "PACKETS", "TABLE", "aten", "op"]

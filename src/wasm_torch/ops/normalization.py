@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from wasm_torch import _C
@@ -95,6 +96,13 @@ def log_softmax(self: Any, dim: int, dtype: Any = None) -> Any:
     """The logarithm of softmax along ``dim``."""
     self = self if dtype is None else self.to(dtype)
     return FUNCTIONS["_log_softmax"](self, dim, False)
+
+
+@composite()
+def _safe_softmax(self: Any, dim: int, dtype: Any = None) -> Any:
+    """Softmax in which a row of nothing but -inf gives zeros."""
+    out = softmax(self, dim, dtype)
+    return out.masked_fill((self == -math.inf).all(dim, True), 0.0)
 
 
 # ---- layer norm ----------------------------------------------------------------------------------
@@ -372,14 +380,15 @@ def native_group_norm(
     """
     columns = C // group * HxW if group else 0
     rows = input.reshape((N, group, columns))
-    out, mean, rstd = FUNCTIONS["native_layer_norm"](rows, (columns,), None, None, eps)
+    out = FUNCTIONS["native_layer_norm"](rows, (columns,), None, None, eps)[0]
+    mean, rstd = rows.mean(2), (FUNCTIONS["var"](rows, 2, correction=0) + eps).rsqrt()
     out = out.reshape(tuple(input.shape))
     shape = (1, C, *(1,) * (input.ndim - 2))
     if weight is not None:
         out = out * weight.reshape(shape)
     if bias is not None:
         out = out + bias.reshape(shape)
-    return out, mean.reshape((N, group)), rstd.reshape((N, group))
+    return out, mean, rstd
 
 
 # ---- batch norm under its functional names -------------------------------------------------------

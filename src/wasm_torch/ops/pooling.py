@@ -7,7 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, composite, op
+from wasm_torch.ops._table import FUNCTIONS, op
 from wasm_torch.ops.convolution import output_like, spatial, three
 
 
@@ -260,10 +260,13 @@ def adaptive_avg_pool_backward(grad_output: Any, input_size: Any, spatial_dims: 
     return unbatched(result, batched)
 
 
-@composite()
+@op("max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] "
+    "stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor",
+    family="pool", method=False,
+    vjp={"grad_output": lambda grad, indices: _gather_plane(grad, indices, 2),
+         "self": lambda grad: FUNCTIONS["zeros_like"](grad)})
 def max_pool2d_with_indices_backward(
     grad_output: Any, self: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool, indices: Any,
 ) -> Any:
-    """The gradient of ``self`` from that of the pooled result."""
-    return FUNCTIONS["max_pool_backward"](grad_output, indices, tuple(self.shape), 2)
+    return max_pool_backward.kernel(grad_output, indices, tuple(self.shape), 2)

@@ -1,0 +1,42 @@
+"""Operations by their ATen names: ``ops.aten.add.Tensor`` is the row, ``ops.aten.add`` all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wasm_torch.ops._table import FUNCTIONS, METHODS, PACKETS, TABLE
+
+
+class Overloads:
+    """The overloads of one name, as attributes; a call picks the one that fits."""
+
+    def __init__(self, name: str):
+        self._name = name
+        packet = PACKETS.get(name)
+        self._call = FUNCTIONS.get(name) or METHODS.get(name) or (packet and packet.call)
+        if self._call is None:
+            raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{name}'")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __getattr__(self, overload: str) -> Any:
+        if overload.startswith("__"):
+            raise AttributeError(overload)
+        row = TABLE.get(self._name if overload == "default" else f"{self._name}.{overload}")
+        return self._call if row is None else row
+
+    def __repr__(self) -> str:
+        return f"<OpOverloadPacket(op='aten.{self._name}')>"
+
+
+class Namespace:
+    """``ops.aten``."""
+
+    def __getattr__(self, name: str) -> Overloads:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Overloads(name)
+
+
+aten = Namespace()
