@@ -44,6 +44,7 @@ static union {
   wt_conv_backward_weight_args conv_weight;
 } arguments;
 static void *memory;
+static volatile float factors[2] = {1e-3f, 1e-3f}; /* unknown, or constants are made anew */
 static volatile float sink;
 
 static wt_tensor tensor_at(float **next, int ndim, const wt_word *size, bool last_first) {
@@ -108,12 +109,12 @@ static double prepare_conv(const bench_case *entry) {
 /* Twelve accumulators cover the latency of the multiply-add; nothing else happens in the loop. A
  * function of its own, for V8 optimises a function when it is called again. */
 static WT_NOINLINE void run_fma(void) {
-  wt_f32x4 acc[12], factor = wt_f32x4_splat(0.999f), term = wt_f32x4_splat(0.001f);
+  wt_f32x4 acc[12], left = wt_f32x4_splat(factors[0]), right = wt_f32x4_splat(factors[1]);
   WT_UNROLL
   for (int i = 0; i < 12; i++) acc[i] = wt_f32x4_splat((float)i);
   for (int loop = 0; loop < FMA_LOOPS; loop++) {
     WT_UNROLL
-    for (int i = 0; i < 12; i++) acc[i] = wt_f32x4_madd(acc[i], factor, term);
+    for (int i = 0; i < 12; i++) acc[i] = wt_f32x4_madd(left, right, acc[i]);
   }
   wt_f32x4 sum = acc[0];
   WT_UNROLL
