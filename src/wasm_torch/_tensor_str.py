@@ -21,7 +21,7 @@ class _PrintOptions:
 
 _options = _PrintOptions()
 
-_PROFILES = {
+_PROFILES: dict[str, dict[str, Any]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
@@ -46,7 +46,9 @@ def set_printoptions(
         profile: "default", "short" or "full", which set all of these.
         sci_mode: whether to use scientific notation; None: where the values ask for it.
     """
-    values = dict(_PROFILES.get(profile.lower(), {})) if profile is not None else {}
+    values: dict[str, Any] = {}
+    if profile is not None:
+        values.update(_PROFILES.get(profile.lower(), {}))
     given = {
         "precision": precision,
         "threshold": threshold,
@@ -94,7 +96,7 @@ class _Formatter:
             texts = [f"{value:.0f}." for value in values]
         else:
             texts = [f"{value:.{_options.precision}f}" for value in values]
-        self.width = max(self.width, max(len(text) for text in texts))
+        self.width = max(self.width, *map(len, texts))
 
     def __call__(self, value: Any) -> str:
         if not self.floating:

@@ -103,13 +103,17 @@ def load(data: bytes) -> dict[str, Any]:
             if min(shape, default=0) < 0 or end - start != math.prod(shape) * dtype.itemsize:
                 raise SafetensorError(f"Error while deserializing header: tensor {name!r} invalid")
             if start != position or base + end > len(data):
-                raise SafetensorError(f"Error while deserializing header: invalid offset for {name!r}")
+                raise SafetensorError(
+                    f"Error while deserializing header: invalid offset for {name!r}"
+                )
             tensors[name] = _C.from_buffer(data, dtype, shape, base + start)
             position = end
     except (KeyError, TypeError, ValueError) as error:
         raise SafetensorError(f"Error while deserializing header: {error!r}") from None
     if base + position != len(data):
-        raise SafetensorError("Error while deserializing header: incomplete metadata, file not fully covered")
+        raise SafetensorError(
+            "Error while deserializing header: incomplete metadata, file not fully covered"
+        )
     return {name: tensors[name] for name in header}
 
 

@@ -9,9 +9,9 @@ import wasm_torch as torch
 from wasm_torch import Tensor
 
 
-def _alias(cls: type, data: Tensor) -> Tensor:
+def _alias(cls: Any, data: Tensor) -> Any:
     """A tensor of class `cls` on the storage of `data`, without history."""
-    return Tensor.__new__(cls, data)
+    return Tensor.__new__(cls, data)  # type: ignore[call-arg]
 
 
 class _ParameterMeta(type(Tensor)):
@@ -21,7 +21,8 @@ class _ParameterMeta(type(Tensor)):
         if type.__instancecheck__(cls, instance):
             return True
         return (
-            cls is Parameter and isinstance(instance, Tensor)
+            cls is Parameter
+            and isinstance(instance, Tensor)
             and getattr(instance, "_is_param", False)
         )
 
@@ -106,7 +107,8 @@ class UninitializedParameter(_Uninitialized, Parameter):
     def __new__(
         cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
     ) -> UninitializedParameter:
-        return super().__new__(cls, torch.empty(0, dtype=dtype), requires_grad)
+        placeholder = _alias(cls, torch.empty(0, dtype=dtype))
+        return placeholder.requires_grad_(requires_grad)
 
     def __repr__(self, *, tensor_contents: object = None) -> str:
         return "<UninitializedParameter>"

@@ -40,7 +40,7 @@ def _with_hooks(step: Callable) -> Callable:
             hook(self, args, kwargs)
         return result
 
-    wrapped._has_hooks = True
+    wrapped.__dict__["_has_hooks"] = True
     return wrapped
 
 
@@ -69,7 +69,7 @@ class Optimizer:
             )
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        groups = list(params)
+        groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -81,7 +81,7 @@ class Optimizer:
         super().__init_subclass__(**kwargs)
         step = cls.__dict__.get("step")
         if step is not None and not hasattr(step, "_has_hooks"):
-            cls.step = _with_hooks(step)
+            cls.step = _with_hooks(step)  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         text = type(self).__name__ + " ("
@@ -120,7 +120,8 @@ class Optimizer:
         if named:
             if len(named) != len(params):
                 raise ValueError(
-                    "all optimizer params should be with/without names. Some param names are missing"
+                    "all optimizer params should be with/without names. Some param names are "
+                    "missing"
                 )
             group["param_names"] = [name for name, _ in named]
             params = [parameter for _, parameter in named]
@@ -266,4 +267,3 @@ def update(kernel: str, parameter: Tensor, *fields: Any) -> None:
 def gradient_of(parameter: Tensor) -> Tensor:
     """The gradient, in the parameter's dtype and without history."""
     return parameter.grad.detach()
-

@@ -106,8 +106,8 @@ def _project(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    packed: Tensor | None,
-    separate: tuple[Tensor, Tensor, Tensor] | None,
+    packed: Any,
+    separate: Any,
     bias: Tensor | None,
 ) -> list[Tensor]:
     """query, key and value, each led through its part of the input projection."""
@@ -207,9 +207,7 @@ def multi_head_attention_forward(
     if head * num_heads != embed:
         raise AssertionError(f"embed_dim {embed} not divisible by num_heads {num_heads}")
     if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint."
-        )
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
     padding_type = None if key_padding_mask is None else key_padding_mask.dtype
     attn_mask = _canonical_mask(
         attn_mask, "attn_mask", padding_type, "key_padding_mask", query.dtype, False

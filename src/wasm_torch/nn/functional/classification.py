@@ -31,9 +31,7 @@ def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         if target.shape[1:] != input.shape[2:]:
             expected = [input.shape[0], *input.shape[2:]]
-            raise RuntimeError(
-                f"Expected target size {expected}, got {list(target.shape)}"
-            )
+            raise RuntimeError(f"Expected target size {expected}, got {list(target.shape)}")
     if target.dtype not in (torch.int64, torch.uint8):
         raise RuntimeError(
             f"expected scalar type Long but found {str(target.dtype).removeprefix('torch.')}"
@@ -171,18 +169,14 @@ def cross_entropy(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if target.shape == input.shape:
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _probability_loss(input, target, weight, reduction, label_smoothing)
     dim = 1 if input.dim() > 1 else 0
     log_probabilities = torch.log_softmax(input, dim)
-    loss = nll_loss(
-        log_probabilities, target, weight, None, ignore_index, None, reduction
-    )
+    loss = nll_loss(log_probabilities, target, weight, None, ignore_index, None, reduction)
     if label_smoothing == 0.0:
         return loss
     classes = input.shape[dim]

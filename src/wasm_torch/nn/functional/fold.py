@@ -21,9 +21,7 @@ def _windows(
     """Padded (H, W), number of windows (OH, OW), and the flat positions (KH * KW, OH * OW) of
     every element of every window in the padded plane."""
     padded = [size[d] + 2 * padding[d] for d in range(2)]
-    counts = [
-        (padded[d] - dilation[d] * (kernel[d] - 1) - 1) // stride[d] + 1 for d in range(2)
-    ]
+    counts = [(padded[d] - dilation[d] * (kernel[d] - 1) - 1) // stride[d] + 1 for d in range(2)]
     along = []
     for d in range(2):
         taps = torch.arange(kernel[d]) * dilation[d]

@@ -74,10 +74,10 @@ def _fractional_max_pool(
         shape[spatial + d] = kernel[d]
         positions = positions * sizes[d] + along + torch.arange(kernel[d]).reshape(shape)
     planes = input.flatten(2)
-    shape = (*input.shape[:2], *output, math.prod(kernel))
-    windows = positions.reshape(*input.shape[:2], math.prod(shape[2:]))
-    values, chosen = planes.gather(2, windows).reshape(shape).max(-1)
-    indices = windows.reshape(shape).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+    split = (*input.shape[:2], *output, math.prod(kernel))
+    windows = positions.reshape(*input.shape[:2], math.prod(split[2:]))
+    values, chosen = planes.gather(2, windows).reshape(split).max(-1)
+    indices = windows.reshape(split).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
     if unbatched:
         return values.squeeze(0), indices.squeeze(0)
     return values, indices
@@ -92,9 +92,7 @@ def fractional_max_pool2d_with_indices(
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Maxima of (N, C, H, W) or (C, H, W) over random windows, and their positions in H * W."""
-    return _fractional_max_pool(
-        input, kernel_size, output_size, output_ratio, _random_samples, 2
-    )
+    return _fractional_max_pool(input, kernel_size, output_size, output_ratio, _random_samples, 2)
 
 
 def fractional_max_pool3d_with_indices(
@@ -106,9 +104,7 @@ def fractional_max_pool3d_with_indices(
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Maxima of (N, C, D, H, W) over random windows, and their positions in D * H * W."""
-    return _fractional_max_pool(
-        input, kernel_size, output_size, output_ratio, _random_samples, 3
-    )
+    return _fractional_max_pool(input, kernel_size, output_size, output_ratio, _random_samples, 3)
 
 
 def fractional_max_pool2d(
@@ -120,9 +116,7 @@ def fractional_max_pool2d(
     _random_samples: Tensor | None = None,
 ) -> Any:
     """Maxima of (N, C, H, W) or (C, H, W) over windows at pseudorandom steps."""
-    result = _fractional_max_pool(
-        input, kernel_size, output_size, output_ratio, _random_samples, 2
-    )
+    result = _fractional_max_pool(input, kernel_size, output_size, output_ratio, _random_samples, 2)
     return result if return_indices else result[0]
 
 
@@ -135,7 +129,5 @@ def fractional_max_pool3d(
     _random_samples: Tensor | None = None,
 ) -> Any:
     """Maxima of (N, C, D, H, W) or (C, D, H, W) over windows at pseudorandom steps."""
-    result = _fractional_max_pool(
-        input, kernel_size, output_size, output_ratio, _random_samples, 3
-    )
+    result = _fractional_max_pool(input, kernel_size, output_size, output_ratio, _random_samples, 3)
     return result if return_indices else result[0]

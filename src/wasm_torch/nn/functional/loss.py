@@ -97,9 +97,7 @@ def huber_loss(
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     input, target = _broadcast(input, target)
     distance = (input - target).abs()
-    loss = torch.where(
-        distance <= delta, distance.square() * 0.5, (distance - 0.5 * delta) * delta
-    )
+    loss = torch.where(distance <= delta, distance.square() * 0.5, (distance - 0.5 * delta) * delta)
     return _weighted(loss, weight, reduction)
 
 
@@ -229,10 +227,7 @@ def poisson_nll_loss(
     With `full`, Stirling's approximation of log(t!) is added where t > 1.
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    if log_input:
-        loss = input.exp() - target * input
-    else:
-        loss = input - target * (input + eps).log()
+    loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
         loss = loss + stirling.masked_fill(target <= 1, 0)
@@ -242,7 +237,7 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
-    var: Tensor | float,
+    var: Any,
     full: bool = False,
     eps: float = 1e-6,
     reduction: str = "mean",
@@ -252,10 +247,8 @@ def gaussian_nll_loss(
     `var` has the input's shape, or lacks its last dimension, or has size 1 there.
     """
     if isinstance(var, float | int):
-        if var < 0:
-            raise ValueError("var has negative entry/entries")
-        var = var * torch.ones_like(input)
-    elif bool((var < 0).any()):
+        var = torch.full_like(input, var)
+    if bool((var < 0).any()):
         raise ValueError("var has negative entry/entries")
     if var.size() != input.size():
         if input.size()[:-1] == var.size():

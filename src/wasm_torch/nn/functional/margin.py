@@ -61,9 +61,7 @@ def cosine_embedding_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if target.dim() not in (0, 1):
-        raise RuntimeError(
-            "0D or 1D target tensor expected, multi-target not supported"
-        )
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if target.dim() == 1 and not input1.dim() == input2.dim() == 2:
         raise RuntimeError(
             "1D target tensor expects 2D input tensors, but found inputs with sizes "
@@ -133,7 +131,7 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
-    if input.dim() > 2 or input.dim() == 0 and input.numel() == 0 or target.dim() > 1:
+    if input.dim() > 2 or (input.dim() == 0 and input.numel() == 0) or target.dim() > 1:
         raise RuntimeError(
             "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{list(input.shape)}"
@@ -169,8 +167,7 @@ def multilabel_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     if input.dim() > 2 or target.shape != input.shape:
         raise RuntimeError(
-            f"inconsistent target size: {list(target.shape)} for input of size: "
-            f"{list(input.shape)}"
+            f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
         )
     scores = input if input.dim() == 2 else input.reshape(1, -1)
     classes = target if input.dim() == 2 else target.reshape(1, -1)
@@ -179,9 +176,10 @@ def multilabel_margin_loss(
     # Targets count up to the first -1.
     counts = (classes < 0).to(torch.int64).cumsum(1) == 0
     index = classes.masked_fill(~counts, 0)
-    is_target = torch.zeros(scores.shape, dtype=torch.int64).scatter_add(
-        1, index, counts.to(torch.int64)
-    ) > 0
+    is_target = (
+        torch.zeros(scores.shape, dtype=torch.int64).scatter_add(1, index, counts.to(torch.int64))
+        > 0
+    )
     chosen = scores.gather(1, index)  # (N, targets)
     violation = (1 - chosen.unsqueeze(2) + scores.unsqueeze(1)).clamp_min(0)
     hidden = ~counts.unsqueeze(2) | is_target.unsqueeze(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import wasm_torch as torch
 from wasm_torch import Tensor
@@ -39,7 +40,8 @@ def batch_norm(
         _check_batch(input.shape)
     if input.numel() == 0:
         # No statistics to speak of; the result still depends on the parameters.
-        return _scaled(input, *(None if p is None else p[0] for p in (weight, bias)), [1])
+        first = [None if p is None else p[0] for p in (weight, bias)]
+        return _scaled(input, first[0], first[1], [1])
     return torch.native_batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
     )[0]
@@ -76,8 +78,9 @@ def group_norm(
 ) -> Tensor:
     """Normalises each of `num_groups` groups of channels of (N, C, *)."""
     if input.dim() < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received "
-                           f"{input.dim()}")
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input.dim()}"
+        )
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     channels = input.shape[1]
@@ -129,13 +132,13 @@ def instance_norm(
         )
     batch, channels = input.shape[:2]
     flat = input.reshape(1, batch * channels, *input.shape[2:])
-    repeated = [
+    repeated: list[Any] = [
         None if value is None else value.detach().repeat(batch)
         for value in (running_mean, running_var)
     ]
-    normal = torch.native_batch_norm(
-        flat, None, None, *repeated, use_input_stats, momentum, eps
-    )[0].reshape(input.shape)
+    normal = torch.native_batch_norm(flat, None, None, *repeated, use_input_stats, momentum, eps)[
+        0
+    ].reshape(input.shape)
     if use_input_stats:
         for value, moved in zip((running_mean, running_var), repeated, strict=True):
             if value is not None:

@@ -318,7 +318,7 @@ def _unpool_size(
         low, high = default[d] - stride[d], default[d] + stride[d]
         if not low < sizes[d] < high:
             raise ValueError(
-                f"invalid output_size \"{sizes}\" (dim {d} must be between {low} and {high})"
+                f'invalid output_size "{sizes}" (dim {d} must be between {low} and {high})'
             )
     return sizes
 

@@ -68,8 +68,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"{list(input.shape)}"
         )
     if groups <= 0:
-        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of "
-                           f"groups:{groups}")
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
     batch, channels = input.shape[:2]
     if channels % groups:
         raise RuntimeError(

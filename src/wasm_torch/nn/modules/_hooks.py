@@ -198,9 +198,7 @@ class Hooks:
             self._backward_pre_hooks.move_to_end(handle.id, last=False)
         return handle
 
-    def register_full_backward_hook(
-        self, hook: Callable, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Calls `hook(module, grad_input, grad_output)` once the gradients with respect to the
         module's inputs are known; what it returns replaces them."""
         handle = _register(self._backward_hooks, hook)

@@ -26,7 +26,7 @@ class Traversal:
     ) -> Iterator[tuple[str, Any]]:
         """(name, member) of every member that `get_members(module)` lists."""
         seen = set()
-        modules = (
+        modules: Any = (
             self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
             if recurse
             else [(prefix, self)]
@@ -80,7 +80,7 @@ class Traversal:
 
     def named_modules(
         self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Module]]:
+    ) -> Iterator[tuple[str, Any]]:
         """(dotted name, module) of this module and all below it, depth first."""
         memo = set() if memo is None else memo
         if self in memo:
@@ -98,7 +98,7 @@ class Traversal:
         for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
-    def get_submodule(self, target: str) -> Module:
+    def get_submodule(self, target: str) -> Any:
         """The submodule at a dotted path; the module itself for an empty one.
 
         Raises:
@@ -108,7 +108,7 @@ class Traversal:
 
         if target == "":
             return self
-        module = self
+        module: Any = self
         for name in target.split("."):
             if not hasattr(module, name):
                 raise AttributeError(module._get_name() + " has no attribute `" + name + "`")

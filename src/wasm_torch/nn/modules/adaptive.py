@@ -92,9 +92,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def forward(self, input: Tensor, target: Tensor) -> Any:
         """(output, loss): log-probabilities of the targets (N), and their negated mean."""
         if target.dim() not in (0, 1):
-            raise RuntimeError(
-                "0D or 1D target tensor expected, multi-target not supported"
-            )
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         batched = target.dim() > 0
         if batched:
             if input.shape[0] != target.shape[0]:

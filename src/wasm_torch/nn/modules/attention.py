@@ -58,14 +58,10 @@ class MultiheadAttention(Module):
 
         same = self._qkv_same_embed_dim
         for name, width in (("q", embed_dim), ("k", self.kdim), ("v", self.vdim)):
-            self.register_parameter(
-                f"{name}_proj_weight", parameter(not same, embed_dim, width)
-            )
+            self.register_parameter(f"{name}_proj_weight", parameter(not same, embed_dim, width))
         self.register_parameter("in_proj_weight", parameter(same, 3 * embed_dim, embed_dim))
         self.register_parameter("in_proj_bias", parameter(bias, 3 * embed_dim))
-        self.out_proj = NonDynamicallyQuantizableLinear(
-            embed_dim, embed_dim, bias=bias, **options
-        )
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, **options)
         self.bias_k = parameter(add_bias_kv, 1, 1, embed_dim)
         self.bias_v = parameter(add_bias_kv, 1, 1, embed_dim)
         self.add_zero_attn = add_zero_attn

@@ -199,13 +199,11 @@ class _InstanceNorm(_NormBase):
         """(N, C, *) or (C, *), normalised over the spatial dimensions."""
         self._check_input_dim(input)
         channels = input.shape[input.dim() - self._single]
-        if channels != self.num_features:
-            if self.affine:
-                raise ValueError(
-                    "expected input's size at dim="
-                    f"{input.dim() - self._single} to match num_features "
-                    f"({self.num_features}), but got: {channels}."
-                )
+        if channels != self.num_features and self.affine:
+            raise ValueError(
+                f"expected input's size at dim={input.dim() - self._single} to match num_features "
+                f"({self.num_features}), but got: {channels}."
+            )
         batched = input.unsqueeze(0) if input.dim() == self._single else input
         output = F.instance_norm(
             batched, self.running_mean, self.running_var, self.weight, self.bias,

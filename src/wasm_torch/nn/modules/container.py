@@ -50,6 +50,9 @@ class _Indexed(Module):
         modules.insert(index, module)
         self._modules = {str(i): m for i, m in enumerate(modules)}
 
+    def __getitem__(self, index: int | slice) -> Any:
+        raise NotImplementedError
+
     def pop(self, key: int | slice) -> Any:
         """Removes and returns the module at an index."""
         module = self[key]

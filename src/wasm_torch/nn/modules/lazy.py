@@ -43,9 +43,7 @@ class LazyModuleMixin:
     def _infer_parameters(self, args: tuple, kwargs: dict) -> None:
         self.initialize_parameters(*args, **kwargs)
         if self.has_uninitialized_params():
-            raise RuntimeError(
-                f"module {self._get_name()} has not been fully initialized"
-            )
+            raise RuntimeError(f"module {self._get_name()} has not been fully initialized")
         self._initialize_hook.remove()
         self._load_hook.remove()
         del self._initialize_hook, self._load_hook

@@ -157,9 +157,7 @@ class Module(Hooks, State, Traversal):
         elif isinstance(value, Module):
             if modules is None:
                 raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(
-                name, own, parameters, own["_buffers"], own["_non_persistent_buffers_set"]
-            )
+            self._forget(name, own, parameters, own["_buffers"], own["_non_persistent_buffers_set"])
             modules[name] = value
         elif modules is not None and name in modules:
             if value is not None:

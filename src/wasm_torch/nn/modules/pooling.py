@@ -196,12 +196,8 @@ class _FractionalMaxPoolNd(Module):
         self.kernel_size = _as_tuple(kernel_size, self._spatial)
         self.return_indices = return_indices
         self.register_buffer("_random_samples", _random_samples)
-        self.output_size = (
-            None if output_size is None else _as_tuple(output_size, self._spatial)
-        )
-        self.output_ratio = (
-            None if output_ratio is None else _as_tuple(output_ratio, self._spatial)
-        )
+        self.output_size = None if output_size is None else _as_tuple(output_size, self._spatial)
+        self.output_ratio = None if output_ratio is None else _as_tuple(output_ratio, self._spatial)
         if output_size is None and output_ratio is None:
             raise ValueError(
                 f"{name} requires specifying either an output size, or a pooling ratio"
@@ -209,9 +205,7 @@ class _FractionalMaxPoolNd(Module):
         if output_size is not None and output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
         if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
-            raise ValueError(
-                f"output_ratio must be between 0 and 1 (got {output_ratio})"
-            )
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 
     def forward(self, input: Tensor) -> Any:
         """The values, and their indices if `return_indices`."""

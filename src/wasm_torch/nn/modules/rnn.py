@@ -148,8 +148,10 @@ class RNNBase(Module):
         self.reset_parameters()
 
     def _check_arguments(self, dropout: Any) -> None:
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not (
-            0 <= dropout <= 1
+        if (
+            isinstance(dropout, bool)
+            or not isinstance(dropout, int | float)
+            or not (0 <= dropout <= 1)
         ):
             raise ValueError(
                 "dropout should be a number in range [0, 1] representing the probability of an "
@@ -224,9 +226,7 @@ class RNNBase(Module):
         return tuple(torch.zeros(count, batch, size, dtype=dtype) for size in shapes)
 
     def _check_state(self, state: tuple, batch: int) -> None:
-        names = (
-            ("hidden size",) if self.mode != "LSTM" else ("hidden[0] size", "hidden[1] size")
-        )
+        names = ("hidden size",) if self.mode != "LSTM" else ("hidden[0] size", "hidden[1] size")
         expected = [tuple(s.shape) for s in self._zero_state(batch, None)]
         for name, have, want in zip(names, state, expected, strict=True):
             if tuple(have.shape) != want:
@@ -280,9 +280,7 @@ class RNNBase(Module):
                 f"For {kind} input, hx and cx should also be {want}-D but got "
                 f"({state[0].dim()}-D, {state[1].dim()}-D) tensors"
             )
-        return (
-            f"For {kind} input, hx should also be {want}-D but got {state[0].dim()}-D tensor"
-        )
+        return f"For {kind} input, hx should also be {want}-D but got {state[0].dim()}-D tensor"
 
     def _forward_packed(self, input: PackedSequence, state: tuple | None) -> tuple[Any, tuple]:
         sizes = input.batch_sizes.tolist()

@@ -50,9 +50,7 @@ class RNNCellBase(Module):
         """The next state, of inputs (N, input) or (input)."""
         name = type(self).__name__
         if input.dim() not in (1, 2):
-            raise ValueError(
-                f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead"
-            )
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
         count = 2 if mode == "LSTM" else 1
         for index, value in enumerate(state or ()):
             if value.dim() not in (1, 2):

@@ -273,7 +273,7 @@ class TransformerEncoder(Module):
                 output, src_mask=mask, is_causal=causal and mask is not None,
                 src_key_padding_mask=padding,
             )  # fmt: skip
-        if zeroes:
+        if zeroes and padding is not None:
             output = output.masked_fill(padding.unsqueeze(-1), 0.0)
         return output if self.norm is None else self.norm(output)
 
@@ -355,8 +355,8 @@ class Transformer(Module):
         if custom_decoder is not None:
             self.decoder = custom_decoder
         else:
-            layer = TransformerDecoderLayer(*arguments, **options)
-            self.decoder = TransformerDecoder(layer, num_decoder_layers, norm())
+            decoder_layer = TransformerDecoderLayer(*arguments, **options)
+            self.decoder = TransformerDecoder(decoder_layer, num_decoder_layers, norm())
         self._reset_parameters()
         self.d_model = d_model
         self.nhead = nhead
@@ -368,9 +368,7 @@ class Transformer(Module):
                 init.xavier_uniform_(parameter)
 
     @staticmethod
-    def generate_square_subsequent_mask(
-        sz: int, device: Any = None, dtype: Any = None
-    ) -> Tensor:
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
         """(sz, sz): 0 on and below the diagonal, -inf above."""
         return _causal_mask(sz, dtype)
 

@@ -95,14 +95,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                 if self.T_mult == 1:
                     self.T_cur = epoch % self.T_0
                 else:
-                    periods = int(
-                        math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult)
-                    )
+                    periods = int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult))
                     before = self.T_0 * (self.T_mult**periods - 1) / (self.T_mult - 1)
                     self.T_cur = epoch - before
                     self.T_i = self.T_0 * self.T_mult**periods
         self.last_epoch = math.floor(epoch)
-        self._step_count += 1
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             set_option(group, "lr", rate)
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
@@ -170,9 +167,7 @@ class CyclicLR(LRScheduler):
             self.base_momentums = per_group(optimizer, base_momentum, "base_momentum")
             self.max_momentums = per_group(optimizer, max_momentum, "max_momentum")
             if last_epoch == -1:
-                for group, value in zip(
-                    optimizer.param_groups, self.max_momentums, strict=True
-                ):
+                for group, value in zip(optimizer.param_groups, self.max_momentums, strict=True):
                     _set_momentum(group, value, self.use_beta1)
         super().__init__(optimizer, last_epoch)
 
@@ -244,13 +239,10 @@ class OneCycleLR(LRScheduler):
         self.optimizer = optimizer
         self.total_steps = self._count(total_steps, epochs, steps_per_epoch)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
-            raise ValueError(
-                f"Expected float between 0 and 1 pct_start, but got {pct_start}"
-            )
+            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(
-                "anneal_strategy must be one of 'cos' or 'linear', instead got "
-                f"{anneal_strategy}"
+                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
             )
         self._schedule_phases = self._phases(pct_start, three_phase)
         self._anneal_func_type = anneal_strategy
@@ -279,9 +271,7 @@ class OneCycleLR(LRScheduler):
                 raise ValueError(f"Expected positive integer total_steps, but got {total}")
             return total
         if epochs is None or steps is None:
-            raise ValueError(
-                "You must define either total_steps OR (epochs AND steps_per_epoch)"
-            )
+            raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
         if not isinstance(epochs, int) or epochs <= 0:
             raise ValueError(f"Expected positive integer epochs, but got {epochs}")
         if not isinstance(steps, int) or steps <= 0:

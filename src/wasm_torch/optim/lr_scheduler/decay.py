@@ -40,8 +40,7 @@ class _Lambdas(LRScheduler):
             if key not in ("optimizer", "lr_lambdas")
         }
         state["lr_lambdas"] = [
-            None if isinstance(f, types.FunctionType) else dict(f.__dict__)
-            for f in self.lr_lambdas
+            None if isinstance(f, types.FunctionType) else dict(f.__dict__) for f in self.lr_lambdas
         ]
         return state
 
@@ -232,4 +231,3 @@ class PolynomialLR(LRScheduler):
     def _get_closed_form_lr(self) -> list[Any]:
         done = min(self.total_iters, self.last_epoch) / self.total_iters
         return [base * (1.0 - done) ** self.power for base in self.base_lrs]
-

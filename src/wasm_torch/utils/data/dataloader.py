@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import wasm_torch as torch
 
 from .collate import default_collate, default_convert
-from .dataset import Dataset, IterableDataset, Subset, TensorDataset
+from .dataset import IterableDataset, Subset, TensorDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, random_seed
 
 
@@ -51,16 +51,18 @@ class DataLoader:
         generator: what random orders are drawn from.
     """
 
-    dataset: Dataset
+    dataset: Any
     batch_size: int | None
+    sampler: Any
+    batch_sampler: Any
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Any,
         batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: Sampler | Iterable | None = None,
-        batch_sampler: Sampler[list] | Iterable[list] | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
         num_workers: int = 0,
         collate_fn: Callable[[list], Any] | None = None,
         pin_memory: bool = False,
@@ -148,7 +150,7 @@ class DataLoader:
                 return length
             if self.drop_last:
                 return length // self.batch_size
-            return -(-length // self.batch_size)
+            return (length + self.batch_size - 1) // self.batch_size
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
@@ -211,4 +213,3 @@ class _LoaderIterator:
 
 def get_worker_info() -> None:
     """None: there are no worker processes."""
-    return None

@@ -21,14 +21,14 @@ class Dataset(Generic[T_co]):
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
+    def __add__(self, other: Dataset[T_co]) -> Any:
         return ConcatDataset([self, other])
 
 
 class IterableDataset(Dataset[T_co], Iterable[T_co]):
     """Samples in their own order: a subclass defines `__iter__`."""
 
-    def __add__(self, other: Dataset[T_co]) -> ChainDataset:
+    def __add__(self, other: Dataset[T_co]) -> Any:
         return ChainDataset([self, other])
 
 
@@ -70,9 +70,7 @@ class StackDataset(Dataset[Any]):
         self._length = lengths.pop()
 
     def _parts(self) -> list[Any]:
-        return list(
-            self.datasets.values() if isinstance(self.datasets, dict) else self.datasets
-        )
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(self.datasets, dict):
@@ -86,7 +84,7 @@ class StackDataset(Dataset[Any]):
 class ConcatDataset(Dataset[T_co]):
     """Data sets one after the other."""
 
-    datasets: list[Dataset[T_co]]
+    datasets: list[Any]
     cumulative_sizes: list[int]
 
     def __init__(self, datasets: Iterable[Dataset]) -> None:
@@ -114,7 +112,7 @@ class ConcatDataset(Dataset[T_co]):
 class ChainDataset(IterableDataset):
     """Iterable data sets one after the other."""
 
-    def __init__(self, datasets: Iterable[Dataset]) -> None:
+    def __init__(self, datasets: Iterable[Any]) -> None:
         super().__init__()
         self.datasets = datasets
 
@@ -156,10 +154,10 @@ class Subset(Dataset[T_co]):
 
 
 def random_split(
-    dataset: Dataset[T_co],
+    dataset: Any,
     lengths: Sequence[int | float],
     generator: Any = None,
-) -> list[Subset[T_co]]:
+) -> list[Subset]:
     """Disjoint subsets at random.
 
     Args:
