@@ -117,7 +117,7 @@ STAGES = (
 
 
 def run(stage: Stage) -> Counts:
-    """Runs a stage, echoing its output. A command that fails without a failed test counts as one."""
+    """Runs a stage, echoing its output; a failing command without a failed test counts as one."""
     print(f"\n=== {stage.name}: {stage.title}", flush=True)
     lines = []
     with subprocess.Popen(
