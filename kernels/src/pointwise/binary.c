@@ -5,23 +5,20 @@ static bool is_predicate(wt_word op) { return op >= WT_BINARY_eq && op <= WT_BIN
 
 /* ---- bool ----------------------------------------------------------------------------------- */
 /* bool holds 0 or 1, so that logic works on its bytes. */
-#define BOOL_ROW(name, expression)                        \
-  static int bool_##name(const wt_row_call *call) {       \
-    const uint8_t *in0 = call->in[0], *in1 = call->in[1]; \
-    wt_word step0 = call->step[0], step1 = call->step[1]; \
-    uint8_t *out = call->out;                             \
-    if (step0 == 1 && step1 == 1) {                       \
-      for (wt_word i = 0; i < call->count; i++) {         \
-        uint8_t a = in0[i], b = in1[i];                   \
-        out[i] = (uint8_t)(expression);                   \
-      }                                                   \
-      return WT_OK;                                       \
-    }                                                     \
-    for (wt_word i = 0; i < call->count; i++) {           \
-      uint8_t a = in0[i * step0], b = in1[i * step1];     \
-      out[i] = (uint8_t)(expression);                     \
-    }                                                     \
-    return WT_OK;                                         \
+#define BOOL_ROW(name, expression)                                                    \
+  static int bool_##name(const wt_row_call *call) {                                   \
+    const uint8_t *in0 = call->in[0], *in1 = call->in[1];                             \
+    wt_word step0 = call->step[0], step1 = call->step[1], left = call->count;         \
+    uint8_t *out = call->out;                                                         \
+    for (; left >= 16; left -= 16, out += 16, in0 += 16 * step0, in1 += 16 * step1) { \
+      wt_u8x16 a = wt_u8x16_load(in0), b = wt_u8x16_load(in1);                        \
+      wt_u8x16_store(out, (expression));                                              \
+    }                                                                                 \
+    for (; left > 0; left--, out++, in0 += step0, in1 += step1) {                     \
+      uint8_t a = *in0, b = *in1;                                                     \
+      *out = (uint8_t)(expression);                                                   \
+    }                                                                                 \
+    return WT_OK;                                                                     \
   }
 BOOL_ROW(and, a &b)
 BOOL_ROW(or, a | b)

@@ -103,14 +103,14 @@ DEFINE_FAST_MOVE(bool_from_float32, uint8_t, float, x != 0)
 static void transpose_words(const wt_block *block, wt_word *done0, wt_word *done1) {
   *done0 = block->n0 & ~(wt_word)3;
   *done1 = block->n1 & ~(wt_word)3;
-  for (wt_word i = 0; i < *done0; i += 4) {
-    const char *from = (const char *)block->source + i * block->source_stride0;
-    char *to = (char *)block->target + i * 4;
-    for (wt_word j = 0; j < *done1; j += 4) {
+  for (wt_word j = 0; j < *done1; j += 4) {
+    for (wt_word i = 0; i < *done0; i += 4) {
+      const char *from = (const char *)block->source + i * block->source_stride0 + j * 4;
+      char *to = (char *)block->target + i * 4 + j * block->target_stride1;
       wt_f32x4 rows[4];
-      for (int k = 0; k < 4; k++) rows[k] = wt_f32x4_load(from + k * block->source_stride0 + j * 4);
+      for (int k = 0; k < 4; k++) rows[k] = wt_f32x4_load(from + k * block->source_stride0);
       wt_f32x4_transpose(rows);
-      for (int k = 0; k < 4; k++) wt_f32x4_store(to + (j + k) * block->target_stride1, rows[k]);
+      for (int k = 0; k < 4; k++) wt_f32x4_store(to + k * block->target_stride1, rows[k]);
     }
   }
 }
@@ -119,6 +119,16 @@ DEFINE_MOVE(copy_strided_1, uint8_t, uint8_t, x)
 DEFINE_MOVE(copy_strided_2, uint16_t, uint16_t, x)
 DEFINE_MOVE(copy_strided_4, uint32_t, uint32_t, x)
 DEFINE_MOVE(copy_strided_8, uint64_t, uint64_t, x)
+
+/* A call of memcpy costs more than copying a short row does. */
+static void copy_row(char *to, const char *from, wt_word bytes) {
+  if (bytes < 16 || bytes > 512) {
+    memcpy(to, from, (size_t)bytes);
+    return;
+  }
+  for (wt_word i = 0; i + 16 <= bytes; i += 16) wt_u8x16_store(to + i, wt_u8x16_load(from + i));
+  wt_u8x16_store(to + bytes - 16, wt_u8x16_load(from + bytes - 16));
+}
 
 /* Rows that are dense in both, or one element repeated over a dense target. */
 static bool copy_dense(const wt_block *block, wt_word element) {
@@ -129,7 +139,7 @@ static bool copy_dense(const wt_block *block, wt_word element) {
     char *to = (char *)block->target + j * block->target_stride1;
     const char *from = (const char *)block->source + j * block->source_stride1;
     if (block->source_stride0 == element) {
-      if (to != from) memcpy(to, from, (size_t)bytes);
+      if (to != from) copy_row(to, from, bytes);
       continue;
     }
     char pattern[WT_SPLAT_BYTES];
