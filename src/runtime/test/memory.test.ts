@@ -40,8 +40,8 @@ test("where nothing is granted the error says so", () => {
 test("views reach what the memory grew by", () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 4, shared: true });
   const views = new MemoryViews(memory);
-  assert.equal(views.bytes(65536).length, 65536);
+  assert.equal(views.reaching(65536).bytes.length, 65536);
   memory.grow(2);
-  assert.equal(views.bytes(65537).length, 3 * 65536);
-  assert.equal(views.words(3 * 65536).length, (3 * 65536) / 4);
+  assert.equal(views.reaching(65537).bytes.length, 3 * 65536);
+  assert.equal(views.reaching(3 * 65536).words.length, (3 * 65536) / 4);
 });

@@ -24,33 +24,31 @@ export function createMemory(initialPages: number): { memory: WebAssembly.Memory
   throw new RangeError(`no shared WebAssembly memory of 512 MiB could be reserved: ${refusal}`);
 }
 
+/** Views of all of a memory, bytes and words of 32 bits. */
+interface Views {
+  bytes: Uint8Array;
+  words: Int32Array;
+}
+
 /**
  * Views of a shared memory. The engine grows it from any thread, and a view keeps the length that
- * it was made with: ask `bytes` and `words` for the end that will be touched.
+ * it was made with: ask for the end that will be touched.
  */
 export class MemoryViews {
-  #bytes: Uint8Array;
-  #words: Int32Array;
+  #views: Views;
 
   constructor(readonly memory: WebAssembly.Memory) {
-    this.#bytes = new Uint8Array(memory.buffer);
-    this.#words = new Int32Array(memory.buffer);
+    this.#views = this.#make();
   }
 
-  /** A byte view that reaches to address `end`, if the memory does. */
-  bytes(end: number): Uint8Array {
-    if (end > this.#bytes.length) this.#refresh();
-    return this.#bytes;
+  /** Views that reach to address `end`, if the memory does. */
+  reaching(end: number): Views {
+    if (end > this.#views.bytes.length) this.#views = this.#make();
+    return this.#views;
   }
 
-  /** The same memory in words of 32 bits; `end` is a byte address. */
-  words(end: number): Int32Array {
-    if (end > this.#bytes.length) this.#refresh();
-    return this.#words;
-  }
-
-  #refresh(): void {
-    this.#bytes = new Uint8Array(this.memory.buffer);
-    this.#words = new Int32Array(this.memory.buffer);
+  #make(): Views {
+    const { buffer } = this.memory;
+    return { bytes: new Uint8Array(buffer), words: new Int32Array(buffer) };
   }
 }

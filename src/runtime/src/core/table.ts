@@ -1,27 +1,12 @@
 /** JavaScript functions as entries of another module's function table. */
+import { HEADER, leb, name, section } from "./encode";
 
 /** "i" is i32, "f" f64, "v" nothing. The first letter is the result, the others the parameters. */
 export type Signature = string;
 
 const VALUE_TYPES: Record<string, number> = { i: 0x7f, f: 0x7c };
 
-/** Unsigned LEB128. */
-function leb(value: number): number[] {
-  const bytes: number[] = [];
-  do {
-    const low = value & 0x7f;
-    value >>>= 7;
-    bytes.push(value === 0 ? low : low | 0x80);
-  } while (value !== 0);
-  return bytes;
-}
-
-function section(id: number, items: number[][]): number[] {
-  const content = [...leb(items.length), ...items.flat()];
-  return [id, ...leb(content.length), ...content];
-}
-
-function functionType(signature: Signature): number[] {
+export function functionType(signature: Signature): number[] {
   const types = [...signature].map((letter) => {
     const type = VALUE_TYPES[letter];
     return type === undefined ? [] : [type];
@@ -39,14 +24,11 @@ function functionType(signature: Signature): number[] {
 export function typedFunctions(
   functions: readonly { signature: Signature; call: (...args: never[]) => unknown }[],
 ): CallableFunction[] {
-  const name = (index: number) => {
-    const text = index.toString(36);
-    return [text.length, ...[...text].map((letter) => letter.charCodeAt(0))];
-  };
-  const bytes = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00].concat(
+  const nameOf = (index: number) => name(index.toString(36));
+  const bytes = HEADER.concat(
     section(1, functions.map(({ signature }) => functionType(signature))),
-    section(2, functions.map((_, i) => [0x01, 0x65, ...name(i), 0x00, ...leb(i)])),
-    section(7, functions.map((_, i) => [...name(i), 0x00, ...leb(i)])),
+    section(2, functions.map((_, i) => [...name("e"), ...nameOf(i), 0x00, ...leb(i)])),
+    section(7, functions.map((_, i) => [...nameOf(i), 0x00, ...leb(i)])),
   );
   const imports = Object.fromEntries(functions.map(({ call }, i) => [i.toString(36), call]));
   const module = new WebAssembly.Module(Uint8Array.from(bytes));
