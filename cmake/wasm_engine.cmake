@@ -36,6 +36,8 @@ function(add_engine NAME)
     COMMAND "${WASM_LD}" -o "${MODULE}" ${OBJECTS} ${LINK_OPTIONS} ${LINK_LIBRARIES}
     DEPENDS ${OBJECTS} COMMAND_EXPAND_LISTS VERBATIM COMMENT "Linking engine/${NAME}.wasm")
   add_custom_target(engine_${NAME} ALL DEPENDS "${MODULE}")
+  # Make, unlike Ninja, knows no rule for another target's objects: they must be there already.
+  add_dependencies(engine_${NAME} objects_${NAME})
   if(WASM_TORCH_BUILD_TESTS)
     add_kernel_tests(${NAME} ${ARGN})
   endif()
