@@ -91,7 +91,7 @@ TEST(copy_permutes_large_tensors) {
 
 TEST(copy_reads_negative_strides) {
   const float data[6] = {1, 2, 3, 4, 5, 6};
-  float flipped[6];
+  float flipped[6] = {0};
   wt_tensor self = CHECK_TENSOR(data, WT_FLOAT32, 2, 3),
             out = CHECK_TENSOR(flipped, WT_FLOAT32, 2, 3);
   self.data += 5 * (wt_word)sizeof(float);
@@ -105,15 +105,15 @@ TEST(copy_reads_negative_strides) {
 /* int64 to float32 rounds once; NaN and what does not fit give x86's integers. */
 TEST(copy_converts_edge_values) {
   const int64_t large[2] = {(INT64_C(1) << 60) + (INT64_C(1) << 36) + 1, INT64_MIN};
-  float rounded[2];
+  float rounded[2] = {0};
   wt_copy_args to_float = {sizeof to_float, CHECK_TENSOR(rounded, WT_FLOAT32, 2),
                            CHECK_TENSOR(large, WT_INT64, 2)};
   CHECK(wt_copy(&to_float) == WT_OK);
   CHECK(rounded[0] == (float)large[0] && rounded[1] == -0x1p63f);
   const float odd[6] = {NAN, INFINITY, -INFINITY, 3e9f, -1.9f, 300.7f};
-  int32_t narrow[6];
-  int64_t wide[6];
-  uint8_t byte[6];
+  int32_t narrow[6] = {0};
+  int64_t wide[6] = {0};
+  uint8_t byte[6] = {0};
   const wt_tensor source = CHECK_TENSOR(odd, WT_FLOAT32, 6);
   const wt_tensor targets[3] = {CHECK_TENSOR(narrow, WT_INT32, 6), CHECK_TENSOR(wide, WT_INT64, 6),
                                 CHECK_TENSOR(byte, WT_UINT8, 6)};
@@ -168,21 +168,21 @@ TEST(arange_counts_in_every_dtype) {
       layout_free(&out);
     }
   }
-  int64_t exact[2];
+  int64_t exact[2] = {0};
   wt_arange_args beyond = {
       sizeof beyond, CHECK_TENSOR(exact, WT_INT64, 2), {0x1p60, (INT64_C(1) << 60) + 1}, {2, 2}};
   CHECK(wt_arange(&beyond) == WT_OK && exact[1] == (INT64_C(1) << 60) + 3);
 }
 
 TEST(linspace_reaches_both_ends) {
-  float out[11];
+  float out[11] = {0};
   wt_linspace_args args = {sizeof args, CHECK_TENSOR(out, WT_FLOAT32, 11), 0.1, 0.7};
   CHECK(wt_linspace(&args) == WT_OK);
   CHECK(out[0] == 0.1f && out[10] == 0.7f);
   for (int i = 0; i < 11; i++) CHECK_CLOSE(out[i], 0.1 + 0.06 * i, 1e-7);
   args.out = CHECK_TENSOR(out, WT_FLOAT32, 1);
   CHECK(wt_linspace(&args) == WT_OK && out[0] == 0.1f);
-  int32_t integers[4];
+  int32_t integers[4] = {0};
   wt_linspace_args whole = {sizeof whole, CHECK_TENSOR(integers, WT_INT32, 4), -1, 9};
   CHECK(wt_linspace(&whole) == WT_OK);
   CHECK(integers[0] == -1 && integers[1] == 2 && integers[2] == 5 && integers[3] == 9);
