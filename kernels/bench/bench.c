@@ -85,20 +85,20 @@ static double prepare_conv(const bench_case *entry) {
   wt_word elements = batch * (channels + filters) * height * width + filters * channels * 9 + 999;
   memory = wt_alloc((size_t)elements * sizeof(float));
   float *next = memory;
-  wt_tensor input = tensor_at(&next, 5, (wt_word[]){batch, channels, 1, height, width},
-                              entry->transposed);
-  wt_tensor out = tensor_at(&next, 5, (wt_word[]){batch, filters, 1, height, width},
-                            entry->transposed);
+  wt_tensor input =
+      tensor_at(&next, 5, (wt_word[]){batch, channels, 1, height, width}, entry->transposed);
+  wt_tensor out =
+      tensor_at(&next, 5, (wt_word[]){batch, filters, 1, height, width}, entry->transposed);
   wt_tensor weight = tensor_at(&next, 5, (wt_word[]){filters, channels, 1, 3, 3}, false);
   wt_tensor bias = tensor_at(&next, 1, &filters, false);
-#define GEOMETRY                                                                            \
-  .groups = 1, .stride0 = 1, .stride1 = 1, .stride2 = 1, .pad1 = pad, .pad2 = pad,          \
-  .dilation0 = 1, .dilation1 = 1, .dilation2 = 1
+#define GEOMETRY                                                                                   \
+  .groups = 1, .stride0 = 1, .stride1 = 1, .stride2 = 1, .pad1 = pad, .pad2 = pad, .dilation0 = 1, \
+  .dilation1 = 1, .dilation2 = 1
   if (entry->kind == CONV)
     arguments.conv = (wt_conv_args){sizeof(wt_conv_args), out, input, weight, bias, GEOMETRY};
   else if (entry->kind == CONV_INPUT)
-    arguments.conv_input = (wt_conv_backward_input_args){sizeof(wt_conv_backward_input_args),
-                                                         input, out, weight, GEOMETRY};
+    arguments.conv_input = (wt_conv_backward_input_args){sizeof(wt_conv_backward_input_args), input,
+                                                         out, weight, GEOMETRY};
   else
     arguments.conv_weight = (wt_conv_backward_weight_args){
         sizeof(wt_conv_backward_weight_args), weight, bias, out, input, GEOMETRY};
@@ -132,11 +132,21 @@ static int run(const bench_case *entry, int repeats) {
   int status = WT_OK;
   for (int i = 0; i < repeats && status == WT_OK; i++) {
     switch (entry->kind) {
-      case FMA: run_fma(); break;
-      case GEMM: status = wt_gemm(&arguments.gemm); break;
-      case CONV: status = wt_conv(&arguments.conv); break;
-      case CONV_INPUT: status = wt_conv_backward_input(&arguments.conv_input); break;
-      case CONV_WEIGHT: status = wt_conv_backward_weight(&arguments.conv_weight); break;
+      case FMA:
+        run_fma();
+        break;
+      case GEMM:
+        status = wt_gemm(&arguments.gemm);
+        break;
+      case CONV:
+        status = wt_conv(&arguments.conv);
+        break;
+      case CONV_INPUT:
+        status = wt_conv_backward_input(&arguments.conv_input);
+        break;
+      case CONV_WEIGHT:
+        status = wt_conv_backward_weight(&arguments.conv_weight);
+        break;
     }
   }
   return status;

@@ -81,21 +81,31 @@ static void add_to(totals t, wt_word at, double value) {
 
 static double wrap(double value, int dtype) {
   switch (dtype) {
-    case WT_UINT8: return (double)(uint8_t)(int64_t)value;
-    case WT_INT8: return (double)(int8_t)(int64_t)value;
-    case WT_INT16: return (double)(int16_t)(int64_t)value;
-    case WT_INT32: return (double)(int32_t)(int64_t)value;
-    default: return value;
+    case WT_UINT8:
+      return (double)(uint8_t)(int64_t)value;
+    case WT_INT8:
+      return (double)(int8_t)(int64_t)value;
+    case WT_INT16:
+      return (double)(int16_t)(int64_t)value;
+    case WT_INT32:
+      return (double)(int32_t)(int64_t)value;
+    default:
+      return value;
   }
 }
 
 static double precision_of(int dtype) {
   switch (dtype) {
-    case WT_FLOAT16: return 1e-3;
-    case WT_BFLOAT16: return 8e-3;
-    case WT_FLOAT32: return 2e-6;
-    case WT_FLOAT64: return 1e-14;
-    default: return 0;
+    case WT_FLOAT16:
+      return 1e-3;
+    case WT_BFLOAT16:
+      return 8e-3;
+    case WT_FLOAT32:
+      return 2e-6;
+    case WT_FLOAT64:
+      return 1e-14;
+    default:
+      return 0;
   }
 }
 
@@ -113,8 +123,8 @@ static void compare(const wt_tensor *got, totals expected, const char *what, int
 
 /* Calls visit for each product of the convolution: offsets are in row-major elements. */
 static void for_each_product(const geometry *g, const wt_tensor *input, const wt_tensor *weight,
-                             const wt_tensor *out,
-                             void (*visit)(void *, wt_word, wt_word, wt_word), void *context) {
+                             const wt_tensor *out, void (*visit)(void *, wt_word, wt_word, wt_word),
+                             void *context) {
   wt_word o[3], k[3], i[3];
   for (wt_word n = 0; n < g->batch; n++)
     for (wt_word f = 0; f < g->groups * g->filters; f++)
@@ -155,11 +165,10 @@ static void visit_weight(void *context, wt_word input, wt_word weight, wt_word o
   add_to(s->to, weight, check_get(s->out, out) * check_get(s->input, input));
 }
 
-#define GEOMETRY(g)                                                                      \
-  .groups = (g)->groups, .stride0 = (g)->stride[0], .stride1 = (g)->stride[1],           \
-  .stride2 = (g)->stride[2], .pad0 = (g)->pad[0], .pad1 = (g)->pad[1],                   \
-  .pad2 = (g)->pad[2], .dilation0 = (g)->dilation[0], .dilation1 = (g)->dilation[1],     \
-  .dilation2 = (g)->dilation[2]
+#define GEOMETRY(g)                                                                         \
+  .groups = (g)->groups, .stride0 = (g)->stride[0], .stride1 = (g)->stride[1],              \
+  .stride2 = (g)->stride[2], .pad0 = (g)->pad[0], .pad1 = (g)->pad[1], .pad2 = (g)->pad[2], \
+  .dilation0 = (g)->dilation[0], .dilation1 = (g)->dilation[1], .dilation2 = (g)->dilation[2]
 
 typedef struct operands {
   wt_tensor input, weight, out, bias;
@@ -196,24 +205,30 @@ static void spoil(const wt_tensor *tensor) {
 static void check_forward(check_random *random, const geometry *g, int dtype) {
   operands o = make_operands(random, g, dtype);
   bool bias = check_integer(random, 0, 1);
-  wt_conv_args args = {.size_bytes = sizeof args, .out = o.out, .input = o.input,
-                       .weight = o.weight, .bias = bias ? o.bias : check_absent(), GEOMETRY(g)};
+  wt_conv_args args = {.size_bytes = sizeof args,
+                       .out = o.out,
+                       .input = o.input,
+                       .weight = o.weight,
+                       .bias = bias ? o.bias : check_absent(),
+                       GEOMETRY(g)};
   spoil(&o.out);
   CHECK(wt_conv(&args) == WT_OK);
   sums s = {&o.input, &o.weight, &o.out, make_totals(o.out.numel)};
   for_each_product(g, &o.input, &o.weight, &o.out, visit_out, &s);
   if (bias)
     for (wt_word p = 0; p < o.out.numel; p++)
-      add_to(s.to, p, check_get(&o.bias, p / (g->out[0] * g->out[1] * g->out[2]) %
-                                             o.bias.numel));
+      add_to(s.to, p, check_get(&o.bias, p / (g->out[0] * g->out[1] * g->out[2]) % o.bias.numel));
   compare(&o.out, s.to, "conv", __LINE__);
   release_operands(o);
 }
 
 static void check_backward_input(check_random *random, const geometry *g, int dtype) {
   operands o = make_operands(random, g, dtype);
-  wt_conv_backward_input_args args = {.size_bytes = sizeof args, .grad_input = o.input,
-                                      .grad_out = o.out, .weight = o.weight, GEOMETRY(g)};
+  wt_conv_backward_input_args args = {.size_bytes = sizeof args,
+                                      .grad_input = o.input,
+                                      .grad_out = o.out,
+                                      .weight = o.weight,
+                                      GEOMETRY(g)};
   spoil(&o.input);
   CHECK(wt_conv_backward_input(&args) == WT_OK);
   sums s = {&o.input, &o.weight, &o.out, make_totals(o.input.numel)};
@@ -228,7 +243,9 @@ static void check_backward_weight(check_random *random, const geometry *g, int d
   wt_conv_backward_weight_args args = {.size_bytes = sizeof args,
                                        .grad_weight = wanted & 1 ? o.weight : check_absent(),
                                        .grad_bias = wanted & 2 ? o.bias : check_absent(),
-                                       .grad_out = o.out, .input = o.input, GEOMETRY(g)};
+                                       .grad_out = o.out,
+                                       .input = o.input,
+                                       GEOMETRY(g)};
   spoil(&o.weight);
   spoil(&o.bias);
   CHECK(wt_conv_backward_weight(&args) == WT_OK);
@@ -264,9 +281,15 @@ TEST(conv_random_geometries) {
 
 static geometry plain(wt_word batch, wt_word channels, wt_word filters, wt_word size,
                       wt_word kernel, wt_word stride, wt_word pad) {
-  geometry g = {.batch = batch, .groups = 1, .channels = channels, .filters = filters,
-                .in = {1, size, size}, .kernel = {1, kernel, kernel},
-                .stride = {1, stride, stride}, .pad = {0, pad, pad}, .dilation = {1, 1, 1}};
+  geometry g = {.batch = batch,
+                .groups = 1,
+                .channels = channels,
+                .filters = filters,
+                .in = {1, size, size},
+                .kernel = {1, kernel, kernel},
+                .stride = {1, stride, stride},
+                .pad = {0, pad, pad},
+                .dilation = {1, 1, 1}};
   for (int d = 0; d < 3; d++) g.out[d] = output_size(&g, d);
   return g;
 }
@@ -299,8 +322,14 @@ TEST(conv_depthwise) {
 
 TEST(conv_long_signal) {
   check_random random = {14};
-  geometry g = {.batch = 1, .groups = 1, .channels = 8, .filters = 5, .in = {1, 1, 40000},
-                .kernel = {1, 1, 9}, .stride = {1, 1, 2}, .pad = {0, 0, 4},
+  geometry g = {.batch = 1,
+                .groups = 1,
+                .channels = 8,
+                .filters = 5,
+                .in = {1, 1, 40000},
+                .kernel = {1, 1, 9},
+                .stride = {1, 1, 2},
+                .pad = {0, 0, 4},
                 .dilation = {1, 1, 1}};
   for (int d = 0; d < 3; d++) g.out[d] = output_size(&g, d);
   check_forward(&random, &g, WT_FLOAT32);
@@ -326,14 +355,21 @@ TEST(conv_empty) {
   wt_tensor bias = CHECK_TENSOR(bias_data, WT_FLOAT32, 3);
   spoil(&weight);
   spoil(&bias);
-  wt_conv_backward_weight_args args = {.size_bytes = sizeof args, .grad_weight = weight,
-                                       .grad_bias = bias, .grad_out = out, .input = none,
+  wt_conv_backward_weight_args args = {.size_bytes = sizeof args,
+                                       .grad_weight = weight,
+                                       .grad_bias = bias,
+                                       .grad_out = out,
+                                       .input = none,
                                        GEOMETRY(&g)};
   CHECK(wt_conv_backward_weight(&args) == WT_OK);
   for (int i = 0; i < 54; i++) CHECK(weight_data[i] == 0);
   for (int i = 0; i < 3; i++) CHECK(bias_data[i] == 0);
-  wt_conv_args forward = {.size_bytes = sizeof forward, .out = out, .input = none,
-                          .weight = weight, .bias = bias, GEOMETRY(&g)};
+  wt_conv_args forward = {.size_bytes = sizeof forward,
+                          .out = out,
+                          .input = none,
+                          .weight = weight,
+                          .bias = bias,
+                          GEOMETRY(&g)};
   CHECK(wt_conv(&forward) == WT_OK);
 }
 
@@ -344,7 +380,8 @@ TEST(conv_refuses) {
                        .out = CHECK_TENSOR(data, WT_FLOAT32, 1, 4, 1, 4, 4),
                        .input = CHECK_TENSOR(data, WT_FLOAT32, 1, 3, 1, 4, 4),
                        .weight = CHECK_TENSOR(data, WT_FLOAT32, 4, 2, 1, 1, 1),
-                       .bias = check_absent(), GEOMETRY(&g)};
+                       .bias = check_absent(),
+                       GEOMETRY(&g)};
   CHECK(wt_conv(&args) == WT_BAD_ARGUMENT);
   args.input = CHECK_TENSOR(data, WT_FLOAT32, 1, 2, 1, 4, 4);
   args.stride1 = 0;
@@ -356,8 +393,11 @@ TEST(conv_refuses) {
 
 /* The references, through the same entry: what the engine without SIMD runs. */
 static void fill_problem(wt_correlation *problem, const geometry *g, const operands *o) {
-  *problem = (wt_correlation){.dtype = o->out.dtype, .batch = g->batch, .groups = g->groups,
-                              .channels = g->channels, .filters = g->filters};
+  *problem = (wt_correlation){.dtype = o->out.dtype,
+                              .batch = g->batch,
+                              .groups = g->groups,
+                              .channels = g->channels,
+                              .filters = g->filters};
   problem->input = (const void *)o->input.data;
   problem->input_batch = o->input.stride[0];
   problem->input_channel = o->input.stride[1];
@@ -372,10 +412,13 @@ static void fill_problem(wt_correlation *problem, const geometry *g, const opera
     problem->input_stride[d] = o->input.stride[2 + d];
     problem->out_stride[d] = o->out.stride[2 + d];
     problem->weight_stride[d] = o->weight.stride[2 + d];
-    problem->axis[d] = (wt_conv_axis){.grid = g->out[d], .step = g->stride[d],
-                                      .taps = g->kernel[d], .tap_step = 1,
+    problem->axis[d] = (wt_conv_axis){.grid = g->out[d],
+                                      .step = g->stride[d],
+                                      .taps = g->kernel[d],
+                                      .tap_step = 1,
                                       .offset_first = -g->pad[d],
-                                      .offset_step = g->dilation[d], .in_size = g->in[d],
+                                      .offset_step = g->dilation[d],
+                                      .in_size = g->in[d],
                                       .out_step = 1};
   }
 }
@@ -410,9 +453,12 @@ TEST(conv_gradients_do_not_depend_on_threads) {
   check_random random = {17};
   geometry g = plain(9, 6, 10, 13, 3, 1, 1);
   operands o = make_operands(&random, &g, WT_FLOAT32);
-  wt_conv_backward_weight_args args = {.size_bytes = sizeof args, .grad_weight = o.weight,
-                                       .grad_bias = o.bias, .grad_out = o.out,
-                                       .input = o.input, GEOMETRY(&g)};
+  wt_conv_backward_weight_args args = {.size_bytes = sizeof args,
+                                       .grad_weight = o.weight,
+                                       .grad_bias = o.bias,
+                                       .grad_out = o.out,
+                                       .input = o.input,
+                                       GEOMETRY(&g)};
   wt_word before = wt_get_num_threads();
   double first[540], first_bias[10];
   for (wt_word threads = 1; threads <= 3; threads++) {

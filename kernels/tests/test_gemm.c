@@ -4,10 +4,10 @@
 #include "gemm/gemm.h"
 
 typedef struct layout {
-  bool transposed; /* columns of the matrix are dense, not its rows */
-  wt_word gap;     /* elements between lines */
-  wt_word step;    /* stride of the inner dimension */
-  bool shared;     /* one matrix for all batch entries */
+  bool transposed;          /* columns of the matrix are dense, not its rows */
+  wt_word gap;              /* elements between lines */
+  wt_word step;             /* stride of the inner dimension */
+  bool shared;              /* one matrix for all batch entries */
   bool one_row, one_column; /* broadcast along the rows or the columns */
 } layout;
 
@@ -55,8 +55,8 @@ static double expected_at(const wt_gemm_args *args, wt_word entry, wt_word row, 
   sum *= args->alpha;
   largest *= fabs(args->alpha);
   if (wt_is_present(&args->bias) && args->beta != 0) {
-    double bias = args->beta * check_get(&args->bias, (entry * a->size[1] + row) *
-                                                              args->bias.size[2] + column);
+    double bias = args->beta *
+                  check_get(&args->bias, (entry * a->size[1] + row) * args->bias.size[2] + column);
     sum += bias;
     largest += fabs(bias);
   }
@@ -74,11 +74,16 @@ static double wrap(double value, int dtype) {
 
 static double precision_of(int dtype) {
   switch (dtype) {
-    case WT_FLOAT16: return 1e-3;
-    case WT_BFLOAT16: return 8e-3;
-    case WT_FLOAT32: return 1e-6;
-    case WT_FLOAT64: return 1e-14;
-    default: return 0;
+    case WT_FLOAT16:
+      return 1e-3;
+    case WT_BFLOAT16:
+      return 8e-3;
+    case WT_FLOAT32:
+      return 1e-6;
+    case WT_FLOAT64:
+      return 1e-14;
+    default:
+      return 0;
   }
 }
 
@@ -87,11 +92,11 @@ static void check_result(const wt_gemm_args *args) {
   wt_word rows = out->size[1], columns = out->size[2], wrong = 0;
   for (wt_word p = 0; p < out->numel; p++) {
     double magnitude;
-    double expected = expected_at(args, p / columns / rows, p / columns % rows, p % columns,
-                                  &magnitude);
+    double expected =
+        expected_at(args, p / columns / rows, p / columns % rows, p % columns, &magnitude);
     /* Equal products, as broadcasts give, round all the same way: errors grow with the depth. */
-    double tolerance = precision_of(out->dtype) * (1 + (double)args->a.size[2] / 16) *
-                       (magnitude + 1e-30);
+    double tolerance =
+        precision_of(out->dtype) * (1 + (double)args->a.size[2] / 16) * (magnitude + 1e-30);
     if (!(fabs(check_get(out, p) - wrap(expected, out->dtype)) <= tolerance)) wrong++;
   }
   CHECK(wrong == 0);

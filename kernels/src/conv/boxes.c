@@ -11,7 +11,8 @@ static int64_t measure(wt_conv_boxes *boxes, const wt_conv_axis axis[3], wt_word
   int64_t elements = channels;
   boxes->total = 1;
   for (int d = 0; d < 3; d++) {
-    boxes->count[d] = boxes->size[d] == 0 ? 0 : (axis[d].grid + boxes->size[d] - 1) / boxes->size[d];
+    boxes->count[d] =
+        boxes->size[d] == 0 ? 0 : (axis[d].grid + boxes->size[d] - 1) / boxes->size[d];
     boxes->extent[d] = extent_of(&axis[d], boxes->size[d]);
     boxes->total *= boxes->count[d];
     elements *= boxes->extent[d];
@@ -55,8 +56,7 @@ wt_conv_box wt_conv_box_at(const wt_conv_boxes *boxes, const wt_conv_axis axis[3
 void wt_conv_offsets(const wt_conv_axis axis[3], wt_word channels, wt_word channel,
                      const wt_word stride[3], wt_word *offsets) {
   wt_word base = 0;
-  for (int d = 0; d < 3; d++)
-    base += (axis[d].offset_first - wt_conv_lowest(&axis[d])) * stride[d];
+  for (int d = 0; d < 3; d++) base += (axis[d].offset_first - wt_conv_lowest(&axis[d])) * stride[d];
   for (wt_word c = 0; c < channels; c++)
     for (wt_word z = 0; z < axis[0].taps; z++)
       for (wt_word y = 0; y < axis[1].taps; y++)

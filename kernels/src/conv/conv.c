@@ -8,11 +8,13 @@ typedef struct geometry {
   wt_word groups, stride[3], pad[3], dilation[3];
 } geometry;
 
-#define GEOMETRY_OF(args)                                       \
-  {(args)->groups,                                              \
-   {(args)->stride0, (args)->stride1, (args)->stride2},         \
-   {(args)->pad0, (args)->pad1, (args)->pad2},                  \
-   {(args)->dilation0, (args)->dilation1, (args)->dilation2}}
+#define GEOMETRY_OF(args)                                                \
+  {                                                                      \
+    (args)->groups, {(args)->stride0, (args)->stride1, (args)->stride2}, \
+        {(args)->pad0, (args)->pad1, (args)->pad2}, {                    \
+      (args)->dilation0, (args)->dilation1, (args)->dilation2            \
+    }                                                                    \
+  }
 
 /* The axes of the forward pass: every output, every tap. */
 static void forward_axes(const geometry *g, const wt_tensor *out, const wt_tensor *input,
@@ -68,9 +70,8 @@ static int check(const geometry *g, const wt_tensor *whole, const wt_tensor *red
   if (whole->ndim != 5 || whole->dtype != dtype) return wt_fail(WT_BAD_ARGUMENT, 1, 0, 0);
   if (reduced->ndim != 5 || reduced->dtype != dtype) return wt_fail(WT_BAD_ARGUMENT, 2, 0, 0);
   if (weight->ndim != 5 || weight->dtype != dtype) return wt_fail(WT_BAD_ARGUMENT, 3, 0, 0);
-  if (g->groups < 1 || weight->size[0] % g->groups != 0 ||
-      whole->size[1] != weight->size[0] || reduced->size[1] != weight->size[1] * g->groups ||
-      whole->size[0] != reduced->size[0])
+  if (g->groups < 1 || weight->size[0] % g->groups != 0 || whole->size[1] != weight->size[0] ||
+      reduced->size[1] != weight->size[1] * g->groups || whole->size[0] != reduced->size[0])
     return wt_fail(WT_BAD_ARGUMENT, 3, g->groups, 0);
   for (int d = 0; d < 3; d++)
     if (g->stride[d] < 1 || g->dilation[d] < 1 || g->pad[d] < 0)
@@ -145,10 +146,14 @@ static int correlate(const wt_correlation *problem) {
   return wt_correlate_reference(problem);
 #else
   switch (wt_compute_dtype(problem->dtype)) {
-    case WT_FLOAT32: return wt_correlate_f32(problem);
-    case WT_FLOAT64: return wt_correlate_f64(problem);
-    case WT_INT32: return wt_correlate_u32(problem);
-    default: return wt_correlate_u64(problem);
+    case WT_FLOAT32:
+      return wt_correlate_f32(problem);
+    case WT_FLOAT64:
+      return wt_correlate_f64(problem);
+    case WT_INT32:
+      return wt_correlate_u32(problem);
+    default:
+      return wt_correlate_u64(problem);
   }
 #endif
 }
@@ -158,10 +163,14 @@ static int weight_gradient(const wt_weight_gradient *problem) {
   return wt_weight_gradient_reference(problem);
 #else
   switch (wt_compute_dtype(problem->forward.dtype)) {
-    case WT_FLOAT32: return wt_weight_gradient_f32(problem);
-    case WT_FLOAT64: return wt_weight_gradient_f64(problem);
-    case WT_INT32: return wt_weight_gradient_u32(problem);
-    default: return wt_weight_gradient_u64(problem);
+    case WT_FLOAT32:
+      return wt_weight_gradient_f32(problem);
+    case WT_FLOAT64:
+      return wt_weight_gradient_f64(problem);
+    case WT_INT32:
+      return wt_weight_gradient_u32(problem);
+    default:
+      return wt_weight_gradient_u64(problem);
   }
 #endif
 }
@@ -172,9 +181,8 @@ WT_KERNEL(conv, 1) {
   wt_tensor weight = args->weight;
   int status = check(&g, &args->out, &args->input, &weight, args->out.dtype);
   if (status != WT_OK) return status;
-  if (wt_is_present(&args->bias) &&
-      (args->bias.ndim != 1 || args->bias.dtype != args->out.dtype ||
-       args->bias.size[0] != weight.size[0]))
+  if (wt_is_present(&args->bias) && (args->bias.ndim != 1 || args->bias.dtype != args->out.dtype ||
+                                     args->bias.size[0] != weight.size[0]))
     return wt_fail(WT_BAD_ARGUMENT, 4, args->bias.ndim, 0);
   wt_correlation problem = {.dtype = args->out.dtype,
                             .batch = args->out.size[0],
@@ -223,9 +231,9 @@ WT_KERNEL(conv_backward_input, 1) {
   for (wt_word phase = 0; phase < phases && status == WT_OK; phase++) {
     wt_word rest = phase;
     for (int d = 2; d >= 0; d--) {
-      problem.axis[d] = phase_axis(g.stride[d], g.pad[d], g.dilation[d], weight.size[2 + d],
-                                   grad_input->size[2 + d], grad_out->size[2 + d],
-                                   rest % g.stride[d]);
+      problem.axis[d] =
+          phase_axis(g.stride[d], g.pad[d], g.dilation[d], weight.size[2 + d],
+                     grad_input->size[2 + d], grad_out->size[2 + d], rest % g.stride[d]);
       rest /= g.stride[d];
     }
     status = correlate(&problem);
@@ -253,15 +261,14 @@ WT_KERNEL(conv_backward_weight, 1) {
   if (wants_bias && (grad_bias->ndim != 1 || grad_bias->dtype != grad_out->dtype ||
                      grad_bias->size[0] != weight.size[0]))
     return wt_fail(WT_BAD_ARGUMENT, 4, grad_bias->ndim, 0);
-  wt_weight_gradient problem = {
-      .forward = {.dtype = grad_out->dtype,
-                  .batch = grad_out->size[0],
-                  .groups = g.groups,
-                  .channels = weight.size[1],
-                  .filters = weight.size[0] / g.groups},
-      .grad_weight = wants_weight ? (void *)grad_weight->data : NULL,
-      .grad_bias = wants_bias ? (void *)grad_bias->data : NULL,
-      .grad_bias_stride = wants_bias ? grad_bias->stride[0] : 0};
+  wt_weight_gradient problem = {.forward = {.dtype = grad_out->dtype,
+                                            .batch = grad_out->size[0],
+                                            .groups = g.groups,
+                                            .channels = weight.size[1],
+                                            .filters = weight.size[0] / g.groups},
+                                .grad_weight = wants_weight ? (void *)grad_weight->data : NULL,
+                                .grad_bias = wants_bias ? (void *)grad_bias->data : NULL,
+                                .grad_bias_stride = wants_bias ? grad_bias->stride[0] : 0};
   wt_correlation *forward = &problem.forward;
   forward_axes(&g, grad_out, input, &weight, forward->axis);
   set_input(forward, input);

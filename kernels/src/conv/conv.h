@@ -65,9 +65,9 @@ int wt_weight_gradient_reference(const wt_weight_gradient *problem);
 /* ---- boxes --------------------------------------------------------------------------------- */
 /* The grid in boxes: what one work item handles. */
 typedef struct wt_conv_boxes {
-  wt_word size[3];    /* of a box; the last ones along an axis may be smaller */
-  wt_word count[3];   /* boxes along each axis */
-  wt_word extent[3];  /* input positions that a box reads, along each axis */
+  wt_word size[3];   /* of a box; the last ones along an axis may be smaller */
+  wt_word count[3];  /* boxes along each axis */
+  wt_word extent[3]; /* input positions that a box reads, along each axis */
   wt_word total;
 } wt_conv_boxes;
 

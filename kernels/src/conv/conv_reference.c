@@ -22,19 +22,27 @@ static void store(void *data, wt_word dtype, wt_word offset, element value) {
 
 static element add(element a, element b, wt_word compute) {
   switch (compute) {
-    case WT_FLOAT32: return (element){.f32 = a.f32 + b.f32};
-    case WT_FLOAT64: return (element){.f64 = a.f64 + b.f64};
-    case WT_INT32: return (element){.u32 = a.u32 + b.u32};
-    default: return (element){.u64 = a.u64 + b.u64};
+    case WT_FLOAT32:
+      return (element){.f32 = a.f32 + b.f32};
+    case WT_FLOAT64:
+      return (element){.f64 = a.f64 + b.f64};
+    case WT_INT32:
+      return (element){.u32 = a.u32 + b.u32};
+    default:
+      return (element){.u64 = a.u64 + b.u64};
   }
 }
 
 static element multiply(element a, element b, wt_word compute) {
   switch (compute) {
-    case WT_FLOAT32: return (element){.f32 = a.f32 * b.f32};
-    case WT_FLOAT64: return (element){.f64 = a.f64 * b.f64};
-    case WT_INT32: return (element){.u32 = a.u32 * b.u32};
-    default: return (element){.u64 = a.u64 * b.u64};
+    case WT_FLOAT32:
+      return (element){.f32 = a.f32 * b.f32};
+    case WT_FLOAT64:
+      return (element){.f64 = a.f64 * b.f64};
+    case WT_INT32:
+      return (element){.u32 = a.u32 * b.u32};
+    default:
+      return (element){.u64 = a.u64 * b.u64};
   }
 }
 
@@ -61,8 +69,8 @@ static bool input_at(const wt_correlation *problem, const wt_word point[3], cons
 
 static wt_word weight_at(const wt_correlation *problem, wt_word g, wt_word f, wt_word c,
                          const wt_word tap[3]) {
-  wt_word offset = g * problem->weight_group + f * problem->weight_filter +
-                   c * problem->weight_channel;
+  wt_word offset =
+      g * problem->weight_group + f * problem->weight_filter + c * problem->weight_channel;
   for (int d = 0; d < 3; d++)
     offset += (problem->axis[d].tap_first + tap[d] * problem->axis[d].tap_step) *
               problem->weight_stride[d];
@@ -130,8 +138,8 @@ static element gradient_of(const wt_correlation *problem, wt_word g, wt_word f, 
     for (wt_word p = 0; p < wt_conv_points(grid); p++) {
       wt_word point[3], offset;
       point_of(p, grid, point);
-      element value = load(problem->out, problem->dtype,
-                           out_at(problem, n, g * problem->filters + f, point));
+      element value =
+          load(problem->out, problem->dtype, out_at(problem, n, g * problem->filters + f, point));
       if (c >= 0) {
         if (!input_at(problem, point, tap, &offset)) continue;
         offset += n * problem->input_batch + (g * problem->channels + c) * problem->input_channel;

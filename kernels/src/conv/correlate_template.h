@@ -93,8 +93,7 @@ static void FN(pack_points)(T *to, const T *plane, const wt_word *offsets, wt_wo
   for (int half = 0; half < COLUMNS; half += LANES, points += LANES) {
     if (FN(consecutive)(points, LANES)) {
       const T *from = plane + points[0];
-      for (wt_word d = 0; d < depth; d++)
-        STORE(to + half + d * COLUMNS, LOAD(from + offsets[d]));
+      for (wt_word d = 0; d < depth; d++) STORE(to + half + d * COLUMNS, LOAD(from + offsets[d]));
     } else {
       for (wt_word d = 0; d < depth; d++) {
         const T *from = plane + offsets[d];
@@ -107,13 +106,13 @@ static void FN(pack_points)(T *to, const T *plane, const wt_word *offsets, wt_wo
 
 /* Multiplies all filters with `count` points from `first` on; out lies at the box's first point. */
 static void FN(correlate_chunk)(const FN(correlate_job) * job, const FN(plane) * plane,
-                                const wt_conv_box *box, wt_word group, wt_word first,
-                                wt_word count, T *panels, T *out, wt_word out_row) {
+                                const wt_conv_box *box, wt_word group, wt_word first, wt_word count,
+                                T *panels, T *out, wt_word out_row) {
   const wt_correlation *problem = job->problem;
   wt_word depth_at = 0;
   do {
-    wt_word depth = job->depth - depth_at < job->depth_step ? job->depth - depth_at
-                                                            : job->depth_step;
+    wt_word depth =
+        job->depth - depth_at < job->depth_step ? job->depth - depth_at : job->depth_step;
     for (wt_word p = 0; p < count; p += COLUMNS) {
       wt_word points[COLUMNS];
       T *to = panels + p * depth;
@@ -145,8 +144,7 @@ static void FN(write_box)(const FN(correlate_job) * job, const wt_conv_box *box,
                           const T *buffer) {
   const wt_correlation *problem = job->problem;
   wt_word bytes = (wt_word)wt_dtype_size(problem->dtype), step[3];
-  for (int d = 0; d < 3; d++)
-    step[d] = problem->out_stride[d] * problem->axis[d].out_step;
+  for (int d = 0; d < 3; d++) step[d] = problem->out_stride[d] * problem->axis[d].out_step;
   for (wt_word z = 0; z < box->size[0]; z++)
     for (wt_word y = 0; y < box->size[1]; y++) {
       const T *from = buffer + (z * box->size[1] + y) * box->size[2];
@@ -166,15 +164,16 @@ static void FN(correlate_boxes)(void *context, wt_word begin, wt_word end, int t
   const FN(correlate_job) *job = context;
   const wt_correlation *problem = job->problem;
   wt_word bytes = (wt_word)wt_dtype_size(problem->dtype);
-  T *memory = job->scratch + thread * (job->plane_elements + job->panel_elements +
-                                       job->buffer_elements);
+  T *memory =
+      job->scratch + thread * (job->plane_elements + job->panel_elements + job->buffer_elements);
   T *panels = memory + job->plane_elements, *buffer = panels + job->panel_elements;
   for (wt_word item = begin; item < end; item++) {
     wt_word group = item / job->boxes.total % problem->groups;
     wt_word n = item / job->boxes.total / problem->groups;
     wt_conv_box box = wt_conv_box_at(&job->boxes, problem->axis, item % job->boxes.total);
-    FN(plane) plane = FN(plane_of_box)(problem, &job->boxes, &job->layout, &box, n, group,
-                                       job->in_place ? NULL : memory);
+    FN(plane)
+    plane = FN(plane_of_box)(problem, &job->boxes, &job->layout, &box, n, group,
+                             job->in_place ? NULL : memory);
     wt_word at = n * problem->out_batch + group * problem->filters * problem->out_channel;
     for (int d = 0; d < 3; d++)
       at += (problem->axis[d].out_first + box.first[d] * problem->axis[d].out_step) *
@@ -185,8 +184,8 @@ static void FN(correlate_boxes)(void *context, wt_word begin, wt_word end, int t
     wt_word points = wt_conv_points(box.size), chunk = job->panels * COLUMNS;
     if (job->depthwise)
       FN(correlate_depthwise)(problem, &plane, &box, job->offsets,
-                              job->weights + group * job->tiles * job->depth * WT_TILE_ROWS,
-                              group, out, out_row);
+                              job->weights + group * job->tiles * job->depth * WT_TILE_ROWS, group,
+                              out, out_row);
     else
       for (wt_word p = 0; p < points; p += chunk)
         FN(correlate_chunk)(job, &plane, &box, group, p, points - p < chunk ? points - p : chunk,
@@ -200,8 +199,7 @@ static bool FN(dense_out)(const wt_correlation *problem, const wt_conv_boxes *bo
   if (wt_dtype_size(problem->dtype) != sizeof(T)) return false;
   wt_word expected = 1;
   for (int d = 2; d >= 0; d--) {
-    if (boxes->size[d] > 1 &&
-        problem->out_stride[d] * problem->axis[d].out_step != expected)
+    if (boxes->size[d] > 1 && problem->out_stride[d] * problem->axis[d].out_step != expected)
       return false;
     expected *= boxes->size[d];
   }
@@ -221,8 +219,8 @@ static void FN(correlate_plan)(FN(correlate_job) * job, int threads) {
   int64_t point_cost = (int64_t)(job->depth + 1) * problem->filters;
   wt_word worthwhile = 1 + (wt_word)(65536 / point_cost);
   if (worthwhile < COLUMNS) worthwhile = COLUMNS;
-  job->boxes = wt_conv_split(problem->axis, problem->channels, WT_PLANE_ELEMENTS, wanted,
-                             worthwhile);
+  job->boxes =
+      wt_conv_split(problem->axis, problem->channels, WT_PLANE_ELEMENTS, wanted, worthwhile);
   job->in_place = FN(plane_layout)(problem, &job->boxes, &job->layout);
   job->dense = FN(dense_out)(problem, &job->boxes);
   job->depthwise = problem->channels == 1 && problem->filters < WT_TILE_ROWS;
@@ -237,8 +235,7 @@ static void FN(correlate_plan)(FN(correlate_job) * job, int threads) {
   if (job->panels < 1) job->panels = 1;
   if (job->panels > all) job->panels = all;
   job->buffer_pitch = all * COLUMNS;
-  job->plane_elements =
-      job->in_place ? 0 : problem->channels * wt_conv_points(job->boxes.extent);
+  job->plane_elements = job->in_place ? 0 : problem->channels * wt_conv_points(job->boxes.extent);
   job->panel_elements = job->depthwise ? 0 : job->panels * job->depth_step * COLUMNS;
   job->buffer_elements = job->dense ? 0 : job->tiles * WT_TILE_ROWS * job->buffer_pitch;
 }
@@ -251,8 +248,8 @@ int FN(wt_correlate)(const wt_correlation *problem) {
   FN(correlate_job) job = {.problem = problem};
   FN(correlate_plan)(&job, threads);
   size_t weights = (size_t)(problem->groups * job.tiles * job.depth * WT_TILE_ROWS);
-  size_t scratch = (size_t)threads * (size_t)(job.plane_elements + job.panel_elements +
-                                              job.buffer_elements);
+  size_t scratch =
+      (size_t)threads * (size_t)(job.plane_elements + job.panel_elements + job.buffer_elements);
   size_t words = ((size_t)job.depth + 1) / 2 * 2; /* even, so that what follows is aligned */
   job.offsets = wt_alloc(words * sizeof(wt_word) + (weights + scratch) * sizeof(T));
   if (!job.offsets) return WT_OUT_OF_MEMORY;
@@ -263,8 +260,8 @@ int FN(wt_correlate)(const wt_correlation *problem) {
   wt_word pack_grain = 1 + 16384 / (job.depth * WT_TILE_ROWS + 1);
   wt_parallel_for(problem->groups * job.tiles, pack_grain, FN(pack_weights), &job);
   int64_t cost = (int64_t)wt_conv_points(job.boxes.size) * (job.depth + 1) * problem->filters;
-  wt_parallel_for(problem->batch * problem->groups * job.boxes.total,
-                  1 + (wt_word)(65536 / cost), FN(correlate_boxes), &job);
+  wt_parallel_for(problem->batch * problem->groups * job.boxes.total, 1 + (wt_word)(65536 / cost),
+                  FN(correlate_boxes), &job);
   wt_free(job.offsets);
   return WT_OK;
 }

@@ -23,8 +23,7 @@ static bool FN(plane_layout)(const wt_correlation *problem, const wt_conv_boxes 
   plane->stride[2] = 1;
   plane->stride[1] = in_place ? problem->input_stride[1] : boxes->extent[2];
   plane->stride[0] = in_place ? problem->input_stride[0] : boxes->extent[2] * boxes->extent[1];
-  plane->channel =
-      in_place ? problem->input_channel : plane->stride[0] * boxes->extent[0];
+  plane->channel = in_place ? problem->input_channel : plane->stride[0] * boxes->extent[0];
   return in_place;
 }
 

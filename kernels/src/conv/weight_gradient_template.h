@@ -1,8 +1,8 @@
 /* Template (see gemm/element.h): the gradients of weight and bias.
  *
- * grad_weight^T (depth x filters) = patches (depth x points) @ grad_out^T (points x filters), summed
- * over all entries: a product whose depth are the points. Boxes are shared out to a number of
- * parts; each sums its own partial result, and the parts are added in their order, so that the
+ * grad_weight^T (depth x filters) = patches (depth x points) @ grad_out^T (points x filters),
+ * summed over all entries: a product whose depth are the points. Boxes are shared out to a number
+ * of parts; each sums its own partial result, and the parts are added in their order, so that the
  * result does not depend on which thread did what. A work item is one part of one group, and of
  * large weights a slice of their rows.
  */
@@ -48,8 +48,8 @@ static void FN(pack_grad)(const FN(weight_job) * job, const FN(weight_box) * at,
       wt_word x = p % width, row = p / width;
       wt_word y = row % at->box.size[1], z = row / at->box.size[1];
       run = width - x < first + count - p ? width - x : first + count - p;
-      const T *line = from + z * at->grad_stride[0] + y * at->grad_stride[1] +
-                      x * at->grad_stride[2];
+      const T *line =
+          from + z * at->grad_stride[0] + y * at->grad_stride[1] + x * at->grad_stride[2];
       FN(wt_pack_panel)(packed + (p - first) * COLUMNS, line, run, columns, at->grad_stride[2],
                         at->grad_channel);
     }
@@ -97,7 +97,8 @@ static void FN(pack_patches)(const FN(weight_job) * job, const FN(weight_box) * 
   }
 }
 
-/* bias += the sums of packed grad_out over its points, block by block, so that errors stay small. */
+/* bias += the sums of packed grad_out over its points, block by block, so that errors stay small.
+ */
 static void FN(sum_grad)(const FN(weight_job) * job, const T *packed, wt_word count, T *bias) {
   for (wt_word panel = 0; panel < job->filter_panels; panel++, bias += COLUMNS) {
     V sum0 = SPLAT(0), sum1 = SPLAT(0);
@@ -157,15 +158,16 @@ static void FN(locate_grad)(const FN(weight_job) * job, FN(weight_box) * at, wt_
       for (wt_word y = 0; y < box->size[1]; y++, buffer += box->size[2])
         wt_widen(buffer,
                  from + (f * problem->out_channel + z * problem->out_stride[0] +
-                         y * problem->out_stride[1]) * bytes,
+                         y * problem->out_stride[1]) *
+                            bytes,
                  problem->dtype, problem->out_stride[2], box->size[2]);
 }
 
 static void FN(weight_parts)(void *context, wt_word begin, wt_word end, int thread) {
   const FN(weight_job) *job = context;
   const wt_correlation *problem = job->problem;
-  wt_word per_thread = job->plane_elements + job->widened_elements + job->packed_elements +
-                       job->patch_elements;
+  wt_word per_thread =
+      job->plane_elements + job->widened_elements + job->packed_elements + job->patch_elements;
   T *memory = job->scratch + thread * per_thread;
   T *widened = memory + job->plane_elements, *packed = widened + job->widened_elements;
   T *patches = packed + job->packed_elements;
@@ -257,8 +259,8 @@ static void FN(weight_plan)(FN(weight_job) * job) {
   const wt_correlation *problem = job->problem;
   bool weights = job->gradient->grad_weight != NULL;
   wt_word wanted = (WT_WEIGHT_ITEMS + problem->batch) / (problem->batch + 1);
-  job->boxes = wt_conv_split(problem->axis, weights ? problem->channels : 1, WT_WEIGHT_PLANE,
-                             wanted, 64);
+  job->boxes =
+      wt_conv_split(problem->axis, weights ? problem->channels : 1, WT_WEIGHT_PLANE, wanted, 64);
   job->in_place = FN(plane_layout)(problem, &job->boxes, &job->layout);
   job->widen = wt_dtype_size(problem->dtype) != sizeof(T);
   job->depth = weights ? problem->channels * wt_conv_taps(problem->axis) : 0;
@@ -267,15 +269,16 @@ static void FN(weight_plan)(FN(weight_job) * job) {
   int64_t elements = (int64_t)problem->groups * job->depth_tiles * job->filter_panels * WT_BLOCK;
   int64_t units = (int64_t)problem->batch * job->boxes.total;
   int64_t parts = (WT_WEIGHT_ITEMS + problem->groups - 1) / problem->groups;
-  if (elements > 0 && parts > WT_PARTIAL_ELEMENTS / elements) parts = WT_PARTIAL_ELEMENTS / elements;
+  if (elements > 0 && parts > WT_PARTIAL_ELEMENTS / elements)
+    parts = WT_PARTIAL_ELEMENTS / elements;
   if (parts > units) parts = units;
   job->parts = parts < 1 ? 1 : (wt_word)parts;
   wt_word slices = WT_WEIGHT_ITEMS / (problem->groups * job->parts);
   if (slices > job->depth_tiles / 16) slices = job->depth_tiles / 16;
   if (slices < 1) slices = 1;
   job->slice_tiles = (job->depth_tiles + slices - 1) / slices;
-  job->slices = job->slice_tiles == 0 ? 1 : (job->depth_tiles + job->slice_tiles - 1) /
-                                                job->slice_tiles;
+  job->slices =
+      job->slice_tiles == 0 ? 1 : (job->depth_tiles + job->slice_tiles - 1) / job->slice_tiles;
   wt_word points = wt_conv_points(job->boxes.size);
   job->point_step = points < WT_POINT_STEP ? points : WT_POINT_STEP;
   job->plane_elements =
@@ -305,7 +308,10 @@ int FN(wt_weight_gradient)(const wt_weight_gradient *gradient) {
   if (job.depth > 0)
     wt_conv_offsets(problem->axis, problem->channels, job.layout.channel, job.layout.stride,
                     job.offsets);
-  wt_parallel_for(problem->groups * job.parts * job.slices, 1, FN(weight_parts), &job);
+  int64_t points = (int64_t)problem->batch * job.boxes.total * wt_conv_points(job.boxes.size);
+  int64_t cost = 1 + points * (job.depth + 1) * problem->filters / (job.parts * job.slices);
+  wt_parallel_for(problem->groups * job.parts * job.slices, 1 + (wt_word)(65536 / cost),
+                  FN(weight_parts), &job);
   wt_parallel_for(problem->groups * job.depth_tiles, 16, FN(reduce_weight), &job);
   if (gradient->grad_bias) FN(reduce_bias)(&job);
   wt_free(job.offsets);

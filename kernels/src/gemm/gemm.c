@@ -8,19 +8,23 @@ static int solve(const wt_gemm_problem *problem, wt_word dtype) {
   return wt_gemm_reference(problem, dtype);
 #else
   switch (dtype) {
-    case WT_FLOAT32: return wt_gemm_f32(problem);
-    case WT_FLOAT64: return wt_gemm_f64(problem);
-    case WT_INT32: return wt_gemm_u32(problem);
-    case WT_INT64: return wt_gemm_u64(problem);
-    default: return wt_fail(WT_UNSUPPORTED_DTYPE, dtype, 0, 0);
+    case WT_FLOAT32:
+      return wt_gemm_f32(problem);
+    case WT_FLOAT64:
+      return wt_gemm_f64(problem);
+    case WT_INT32:
+      return wt_gemm_u32(problem);
+    case WT_INT64:
+      return wt_gemm_u64(problem);
+    default:
+      return wt_fail(WT_UNSUPPORTED_DTYPE, dtype, 0, 0);
   }
 #endif
 }
 
 static wt_matrix matrix_of(const wt_tensor *tensor) {
   if (!wt_is_present(tensor)) return (wt_matrix){0};
-  return (wt_matrix){(void *)tensor->data, tensor->stride[0], tensor->stride[1],
-                     tensor->stride[2]};
+  return (wt_matrix){(void *)tensor->data, tensor->stride[0], tensor->stride[1], tensor->stride[2]};
 }
 
 static bool has_shape(const wt_tensor *tensor, wt_word dtype, wt_word d0, wt_word d1, wt_word d2) {
@@ -43,8 +47,8 @@ static void convert_rows(void *context, wt_word begin, wt_word end, int thread) 
   wt_word bytes = (wt_word)wt_dtype_size(tensor->dtype), columns = tensor->size[2];
   wt_word row_bytes = columns * (wt_word)wt_dtype_size(job->compute);
   for (wt_word row = begin; row < end; row++) {
-    wt_word offset = row / tensor->size[1] * tensor->stride[0] +
-                     row % tensor->size[1] * tensor->stride[1];
+    wt_word offset =
+        row / tensor->size[1] * tensor->stride[0] + row % tensor->size[1] * tensor->stride[1];
     char *strided = (char *)tensor->data + offset * bytes, *dense = job->dense + row * row_bytes;
     if (job->widen)
       wt_widen(dense, strided, tensor->dtype, tensor->stride[2], columns);
@@ -55,8 +59,8 @@ static void convert_rows(void *context, wt_word begin, wt_word end, int thread) 
 
 static void convert(const wt_tensor *tensor, void *dense, wt_word compute, bool widen) {
   conversion job = {tensor, dense, compute, widen};
-  wt_parallel_for(tensor->size[0] * tensor->size[1], 1 + 8192 / (tensor->size[2] + 1),
-                  convert_rows, &job);
+  wt_parallel_for(tensor->size[0] * tensor->size[1], 1 + 8192 / (tensor->size[2] + 1), convert_rows,
+                  &job);
 }
 
 /* Half types and small integers: dense copies in the computing type, and the result rounded. */
@@ -65,8 +69,7 @@ static int solve_converted(const wt_gemm_args *args, wt_gemm_problem *problem, w
   wt_matrix *matrices[3] = {&problem->a, &problem->b, &problem->bias};
   wt_word elements = problem->batch * problem->rows * problem->columns;
   for (int i = 0; i < 3; i++)
-    if (matrices[i]->data)
-      elements += inputs[i]->size[0] * inputs[i]->size[1] * inputs[i]->size[2];
+    if (matrices[i]->data) elements += inputs[i]->size[0] * inputs[i]->size[1] * inputs[i]->size[2];
   size_t bytes = wt_dtype_size(compute);
   char *scratch = wt_alloc((size_t)elements * bytes);
   if (!scratch) return WT_OUT_OF_MEMORY;

@@ -62,15 +62,14 @@ static const T *FN(gemm_bias_at)(const wt_gemm_problem *problem, wt_word entry, 
 /* One depth step of one block: tiles of a against panels of b. `depth_at` counts in the slab. */
 static void FN(gemm_multiply_block)(const FN(gemm_job) * job, const T *panels, const T *a,
                                     T *packed_tiles, wt_word rows, wt_word columns,
-                                    wt_word depth_at, wt_word depth,
-                                    FN(wt_tile_target) target) {
+                                    wt_word depth_at, wt_word depth, FN(wt_tile_target) target) {
   const wt_gemm_problem *problem = job->problem;
   T *out = target.out;
   if (job->pack_rows)
     for (wt_word r = 0; r < rows; r += WT_TILE_ROWS)
       FN(wt_pack_tile)(packed_tiles + r * depth, a + r * problem->a.row_stride, depth,
-                       rows - r < WT_TILE_ROWS ? rows - r : WT_TILE_ROWS,
-                       problem->a.column_stride, problem->a.row_stride);
+                       rows - r < WT_TILE_ROWS ? rows - r : WT_TILE_ROWS, problem->a.column_stride,
+                       problem->a.row_stride);
   wt_word left_stride = job->pack_rows ? 0 : problem->a.row_stride;
   for (wt_word c = 0; c < columns; c += COLUMNS) {
     const T *panel = panels + c * job->depth + depth_at * COLUMNS;
@@ -93,8 +92,8 @@ static void FN(gemm_blocks)(void *context, wt_word begin, wt_word end, int threa
   const wt_gemm_problem *problem = job->problem;
   T *packed_tiles = NULL;
   if (job->pack_rows)
-    packed_tiles = job->scratch + (size_t)thread * (size_t)(job->block_rows + WT_TILE_ROWS) *
-                                      WT_DEPTH_BLOCK;
+    packed_tiles =
+        job->scratch + (size_t)thread * (size_t)(job->block_rows + WT_TILE_ROWS) * WT_DEPTH_BLOCK;
   for (wt_word item = begin; item < end; item++) {
     wt_word column = item % job->column_blocks * job->block_columns;
     wt_word row = item / job->column_blocks % job->row_blocks * job->block_rows;
@@ -103,19 +102,20 @@ static void FN(gemm_blocks)(void *context, wt_word begin, wt_word end, int threa
     if (columns > job->block_columns) columns = job->block_columns;
     if (rows > job->block_rows) rows = job->block_rows;
     const T *panels =
-        job->panels + ((job->packed_entries == 1 ? 0 : entry) * job->panel_count * COLUMNS +
-                       column) * job->depth;
+        job->panels +
+        ((job->packed_entries == 1 ? 0 : entry) * job->panel_count * COLUMNS + column) * job->depth;
     entry += job->first_entry;
     const T *a = (const T *)problem->a.data + entry * problem->a.batch_stride +
                  row * problem->a.row_stride + job->first_depth * problem->a.column_stride;
     column += job->first_column;
     T *out = (T *)problem->out.data + entry * problem->out.batch_stride +
              row * problem->out.row_stride + column * problem->out.column_stride;
-    FN(wt_tile_target) target = {.out = out,
-                                 .row_stride = problem->out.row_stride,
-                                 .row_bias = NULL,
-                                 .alpha = FROM_DOUBLE(problem->alpha),
-                                 .accumulate = job->first_depth > 0};
+    FN(wt_tile_target)
+    target = {.out = out,
+              .row_stride = problem->out.row_stride,
+              .row_bias = NULL,
+              .alpha = FROM_DOUBLE(problem->alpha),
+              .accumulate = job->first_depth > 0};
     const T *bias = FN(gemm_bias_at)(problem, entry, row, column);
     if (bias && job->first_depth == 0) {
       FN(gemm_start_block)(problem, out, bias, rows, columns);
@@ -139,13 +139,16 @@ static void FN(gemm_choose_blocks)(FN(gemm_job) * job, int threads) {
   for (;;) {
     job->row_blocks = (problem->rows + rows - 1) / rows;
     job->column_blocks = (job->columns + columns - 1) / columns;
-    bool enough = threads == 1 ||
-                  job->row_blocks * job->column_blocks * job->entries >= 4 * (wt_word)threads;
+    bool enough =
+        threads == 1 || job->row_blocks * job->column_blocks * job->entries >= 4 * (wt_word)threads;
     bool small = (int64_t)rows * columns * job->depth < 65536;
     if (enough || small) break;
-    if (columns > 2 * rows && columns > COLUMNS) columns /= 2;
-    else if (rows > 2 * WT_TILE_ROWS) rows /= 2;
-    else break;
+    if (columns > 2 * rows && columns > COLUMNS)
+      columns /= 2;
+    else if (rows > 2 * WT_TILE_ROWS)
+      rows /= 2;
+    else
+      break;
   }
   job->block_rows = rows;
   job->block_columns = columns;
@@ -158,8 +161,8 @@ static void FN(gemm_run_slab)(FN(gemm_job) * job, int threads) {
   wt_parallel_for(job->packed_entries * job->panel_count, pack_grain, FN(gemm_pack_panels), job);
   int64_t cost = (int64_t)job->block_rows * job->block_columns * job->depth;
   wt_word block_grain = 1 + (wt_word)(65536 / cost);
-  wt_parallel_for(job->entries * job->row_blocks * job->column_blocks, block_grain,
-                  FN(gemm_blocks), job);
+  wt_parallel_for(job->entries * job->row_blocks * job->column_blocks, block_grain, FN(gemm_blocks),
+                  job);
 }
 
 /* Elements of packed panels held at a time, and depth of a slab. */
@@ -179,9 +182,8 @@ static int FN(gemm_blocked)(const wt_gemm_problem *problem) {
   /* Tiles mark packed rows by a stride of 0, which broadcast rows have too. */
   job.pack_rows = problem->a.column_stride != 1 || problem->a.row_stride == 0;
   size_t panel_bytes = (size_t)(job.packed_entries * columns * depth) * sizeof(T);
-  size_t scratch_bytes = job.pack_rows ? (size_t)threads * (64 + WT_TILE_ROWS) * WT_DEPTH_BLOCK *
-                                             sizeof(T)
-                                       : 0;
+  size_t scratch_bytes =
+      job.pack_rows ? (size_t)threads * (64 + WT_TILE_ROWS) * WT_DEPTH_BLOCK * sizeof(T) : 0;
   job.panels = wt_alloc(panel_bytes + scratch_bytes);
   if (!job.panels) return WT_OUT_OF_MEMORY;
   job.scratch = (T *)((char *)job.panels + panel_bytes);
@@ -232,15 +234,13 @@ int FN(wt_gemm)(const wt_gemm_problem *given) {
   if (problem.depth == 0) {
     for (wt_word entry = 0; entry < problem.batch; entry++)
       FN(gemm_start_block)(&problem, (T *)problem.out.data + entry * problem.out.batch_stride,
-                           FN(gemm_bias_at)(&problem, entry, 0, 0), problem.rows,
-                           problem.columns);
+                           FN(gemm_bias_at)(&problem, entry, 0, 0), problem.rows, problem.columns);
     return WT_OK;
   }
   if ((int64_t)problem.rows * problem.columns * problem.depth <= WT_SMALL_PRODUCT)
     return FN(gemm_small)(&problem);
-  bool transpose = problem.columns == 1 ||
-                   (problem.rows > 1 && problem.out.column_stride != 1 &&
-                    problem.out.row_stride == 1);
+  bool transpose = problem.columns == 1 || (problem.rows > 1 && problem.out.column_stride != 1 &&
+                                            problem.out.row_stride == 1);
   if (transpose) problem = FN(gemm_transposed)(&problem);
   if (problem.rows == 1 && FN(gemm_vector_applies)(&problem)) return FN(gemm_vector)(&problem);
   return FN(gemm_blocked)(&problem);

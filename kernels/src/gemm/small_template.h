@@ -1,4 +1,5 @@
 /* Template (see gemm/element.h): products too small to pack, over any strides, without memory. */
+
 /* rows * columns * depth up to which operands are read where they lie. */
 #define WT_SMALL_PRODUCT 4096
 
@@ -55,20 +56,27 @@ static void FN(small_entries)(void *context, wt_word begin, wt_word end, int thr
   for (wt_word entry = begin; entry < end; entry++)
     for (wt_word r = 0; r < problem->rows; r += 4)
       for (wt_word c = 0; c < problem->columns; c += LANES) {
-        FN(small_block) block = {
-            .a = (const T *)am->data + entry * am->batch_stride + r * am->row_stride,
-            .b = (const T *)bm->data + entry * bm->batch_stride + c * bm->column_stride,
-            .out = (T *)om->data + entry * om->batch_stride + r * om->row_stride +
-                   c * om->column_stride,
-            .columns = problem->columns - c < LANES ? problem->columns - c : LANES};
+        FN(small_block)
+        block = {.a = (const T *)am->data + entry * am->batch_stride + r * am->row_stride,
+                 .b = (const T *)bm->data + entry * bm->batch_stride + c * bm->column_stride,
+                 .out = (T *)om->data + entry * om->batch_stride + r * om->row_stride +
+                        c * om->column_stride,
+                 .columns = problem->columns - c < LANES ? problem->columns - c : LANES};
         if (cm->data)
           block.bias = (const T *)cm->data + entry * cm->batch_stride + r * cm->row_stride +
                        c * cm->column_stride;
         switch (problem->rows - r) {
-          case 1: FN(small_rows)(1, problem, &block); break;
-          case 2: FN(small_rows)(2, problem, &block); break;
-          case 3: FN(small_rows)(3, problem, &block); break;
-          default: FN(small_rows)(4, problem, &block);
+          case 1:
+            FN(small_rows)(1, problem, &block);
+            break;
+          case 2:
+            FN(small_rows)(2, problem, &block);
+            break;
+          case 3:
+            FN(small_rows)(3, problem, &block);
+            break;
+          default:
+            FN(small_rows)(4, problem, &block);
         }
       }
 }

@@ -78,19 +78,19 @@ WT_INLINE void FN(tile_store)(const int rows, const FN(wt_tile_target) * target,
   }
 }
 
-#define WT_DEFINE_TILE(rows)                                                                  \
-  static WT_NOINLINE void FN(tile_##rows)(wt_word depth, const T *left, const T *right,       \
+#define WT_DEFINE_TILE(rows)                                                                     \
+  static WT_NOINLINE void FN(tile_##rows)(wt_word depth, const T *left, const T *right,          \
                                           const FN(wt_tile_target) * target) {                   \
-    V acc[WT_TILE_ROWS][2] = {{{0}}};                                                         \
-    FN(tile_accumulate)(rows, depth, left, right, acc);                                       \
-    FN(tile_store)(rows, target, acc);                                                        \
-  }                                                                                           \
-  static WT_NOINLINE void FN(tile_rows_##rows)(wt_word depth, const T *left,                  \
-                                               wt_word row_stride, const T *right,            \
+    V acc[WT_TILE_ROWS][2] = {{{0}}};                                                            \
+    FN(tile_accumulate)(rows, depth, left, right, acc);                                          \
+    FN(tile_store)(rows, target, acc);                                                           \
+  }                                                                                              \
+  static WT_NOINLINE void FN(tile_rows_##rows)(wt_word depth, const T *left, wt_word row_stride, \
+                                               const T *right,                                   \
                                                const FN(wt_tile_target) * target) {              \
-    V acc[WT_TILE_ROWS][2] = {{{0}}};                                                         \
-    FN(tile_accumulate_rows)(rows, depth, left, row_stride, right, acc);                      \
-    FN(tile_store)(rows, target, acc);                                                        \
+    V acc[WT_TILE_ROWS][2] = {{{0}}};                                                            \
+    FN(tile_accumulate_rows)(rows, depth, left, row_stride, right, acc);                         \
+    FN(tile_store)(rows, target, acc);                                                           \
   }
 WT_DEFINE_TILE(1)
 WT_DEFINE_TILE(2)
@@ -98,28 +98,42 @@ WT_DEFINE_TILE(3)
 WT_DEFINE_TILE(4)
 #undef WT_DEFINE_TILE
 
-void FN(wt_tile)(wt_word rows, wt_word depth, const T *left, wt_word left_stride,
-                        const T *right, const FN(wt_tile_target) * target) {
+void FN(wt_tile)(wt_word rows, wt_word depth, const T *left, wt_word left_stride, const T *right,
+                 const FN(wt_tile_target) * target) {
   if (left_stride == 0) {
     switch (rows) {
-      case 4: FN(tile_4)(depth, left, right, target); break;
-      case 3: FN(tile_3)(depth, left, right, target); break;
-      case 2: FN(tile_2)(depth, left, right, target); break;
-      default: FN(tile_1)(depth, left, right, target);
+      case 4:
+        FN(tile_4)(depth, left, right, target);
+        break;
+      case 3:
+        FN(tile_3)(depth, left, right, target);
+        break;
+      case 2:
+        FN(tile_2)(depth, left, right, target);
+        break;
+      default:
+        FN(tile_1)(depth, left, right, target);
     }
   } else {
     switch (rows) {
-      case 4: FN(tile_rows_4)(depth, left, left_stride, right, target); break;
-      case 3: FN(tile_rows_3)(depth, left, left_stride, right, target); break;
-      case 2: FN(tile_rows_2)(depth, left, left_stride, right, target); break;
-      default: FN(tile_rows_1)(depth, left, left_stride, right, target);
+      case 4:
+        FN(tile_rows_4)(depth, left, left_stride, right, target);
+        break;
+      case 3:
+        FN(tile_rows_3)(depth, left, left_stride, right, target);
+        break;
+      case 2:
+        FN(tile_rows_2)(depth, left, left_stride, right, target);
+        break;
+      default:
+        FN(tile_rows_1)(depth, left, left_stride, right, target);
     }
   }
 }
 
 void FN(wt_tile_partial)(wt_word rows, wt_word columns, wt_word depth, const T *left,
-                             wt_word left_stride, const T *right,
-                             const FN(wt_tile_target) * target, wt_word column_stride) {
+                         wt_word left_stride, const T *right, const FN(wt_tile_target) * target,
+                         wt_word column_stride) {
   T whole[WT_TILE_ROWS * COLUMNS];
   FN(wt_tile_target) inner = *target;
   inner.out = whole;
@@ -159,10 +173,10 @@ WT_INLINE void FN(pack_strip)(const int width, T *to, const T *from, wt_word dep
 }
 
 void FN(wt_pack_tile)(T *to, const T *from, wt_word depth, wt_word rows, wt_word depth_stride,
-                          wt_word row_stride) {
+                      wt_word row_stride) {
   FN(pack_strip)(WT_TILE_ROWS, to, from, depth, rows, depth_stride, row_stride);
 }
-void FN(wt_pack_panel)(T *to, const T *from, wt_word depth, wt_word columns,
-                           wt_word depth_stride, wt_word column_stride) {
+void FN(wt_pack_panel)(T *to, const T *from, wt_word depth, wt_word columns, wt_word depth_stride,
+                       wt_word column_stride) {
   FN(pack_strip)(COLUMNS, to, from, depth, columns, depth_stride, column_stride);
 }

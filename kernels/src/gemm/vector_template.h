@@ -4,6 +4,7 @@
  * latency: eight vectors of columns where b is dense along its rows, else four columns times two
  * vectors along the depth.
  */
+
 /* Columns of one work item where b is dense along its rows. */
 #define WT_VECTOR_SPAN (8 * LANES)
 
@@ -20,8 +21,9 @@ static void FN(vector_finish)(const wt_gemm_problem *problem, wt_word entry, wt_
   for (wt_word c = 0; c < count; c++) {
     T value = alpha * product[c];
     if (bias->data)
-      value += beta * ((const T *)bias->data)[entry * bias->batch_stride +
-                                              (column + c) * bias->column_stride];
+      value +=
+          beta *
+          ((const T *)bias->data)[entry * bias->batch_stride + (column + c) * bias->column_stride];
     ((T *)out->data)[entry * out->batch_stride + (column + c) * out->column_stride] = value;
   }
 }
