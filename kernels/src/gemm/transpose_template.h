@@ -1,4 +1,5 @@
 /* Template (see gemm/element.h): the transpose of one square block of vectors. */
+
 /* Transposes LANES x LANES elements: to[l * to_stride + i] = from[i * from_stride + l]. */
 WT_INLINE void FN(transpose_block)(T *to, wt_word to_stride, const T *from, wt_word from_stride) {
 #if LANES == 4
