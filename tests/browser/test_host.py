@@ -10,10 +10,19 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from serve import SiteServer
 
 CORES = len(os.sched_getaffinity(0))
 PLACES = {"page": "page.html", "worker": "worker.html", "nested worker": "worker.html?nested"}
+
+PATIENCE_MS = 60_000
+ASK = """(code) => {
+    window.answer = null;
+    run(code).catch((error) => ({ error: String(error) })).then((answer) => {
+        window.answer = answer;
+    });
+}"""
 
 several_cores = pytest.mark.skipif(CORES < 2, reason="one core: there are no workers")
 
@@ -32,21 +41,52 @@ def exp(out, source, n):
 class PythonPage:
     """A page with Python on it: the first thing it runs starts Pyodide."""
 
-    def __init__(self, page: Page, isolated: bool) -> None:
-        self.page = page
+    def __init__(self, browser: Browser, url: str, isolated: bool) -> None:
         self.isolated = isolated
         self.console: list[str] = []
+        self._browser = browser
+        self._url = url
+        self._page = self._open()
+
+    def _open(self) -> Page:
+        page = self._browser.new_page()
+        page.goto(self._url)
+        page.wait_for_function("window.run !== undefined")
+        assert page.evaluate("crossOriginIsolated") is self.isolated
+        return page
 
     def run(self, *parts: str) -> Any:
-        """Runs the parts as one async function's body, with `_C` and a started `_host`."""
+        """Runs the parts as one async function's body, with `_C` and a started `_host`.
+
+        While a WebDriver BiDi client is attached, Firefox 153 sometimes never returns from
+        `new Worker` in a worker, with or without us; then a new page runs the parts.
+        """
+        for attempts_left in (2, 1, 0):
+            try:
+                return self._run(parts)
+            except PlaywrightTimeout:
+                if attempts_left == 0 or self._browser.browser_type.name != "firefox":
+                    raise
+                self.close()
+                self._page = self._open()
+        return None
+
+    def _run(self, parts: tuple[str, ...]) -> Any:
         code = IMPORTS + "".join(textwrap.dedent(part) for part in parts)
-        answer = self.page.evaluate("run", START + textwrap.indent(code, "    ") + END)
+        self._page.evaluate(ASK, START + textwrap.indent(code, "    ") + END)
+        self._page.wait_for_function("window.answer !== null", timeout=PATIENCE_MS)
+        answer = self._page.evaluate("window.answer")
         self.console = answer["console"]
         assert "error" not in answer, answer["error"]
         return json.loads(answer["value"])
 
+    def close(self) -> None:
+        """Closes the page and what it started."""
+        self._page.close()
+
     @property
     def expected_threads(self) -> int:
+        """The caller, and the workers that the page can have."""
         return min(4, CORES) if self.isolated else 1
 
 
@@ -64,12 +104,8 @@ def place(request: pytest.FixtureRequest) -> str:
 def python(
     browser: Browser, servers: dict[bool, SiteServer], place: str, isolated: bool
 ) -> Iterator[PythonPage]:
-    page = browser.new_page()
-    page.set_default_timeout(90_000)
-    page.goto(servers[isolated].url + PLACES[place])
-    page.wait_for_function("window.run !== undefined")
-    assert page.evaluate("crossOriginIsolated") is isolated
-    yield PythonPage(page, isolated)
+    page = PythonPage(browser, servers[isolated].url + PLACES[place], isolated)
+    yield page
     page.close()
 
 
