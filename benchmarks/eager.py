@@ -11,7 +11,7 @@ from typing import Any
 
 from places import in_browser, in_node, machine, write
 
-CODE = '''
+CODE = """
 import time
 import wasm_torch as torch
 await torch.threads_ready()
@@ -20,17 +20,17 @@ CASES = {
     "add": "a + b", "mul_scalar": "a * 2", "sum": "a.sum()", "index": "a[1]",
     "view": "a.view(-1)", "matmul": "m @ n",
 }
-TEMPLATE = """
-def loop(count, a, b, m, n):
-    start = clock()
-    for _ in range(count):
-        {statement}
-    return (clock() - start) / count * 1e9
-"""
+LINES = [
+    "def loop(count, a, b, m, n):",
+    " start = clock()",
+    " for _ in range(count):",
+    "  {statement}",
+    " return (clock() - start) / count * 1e9",
+]
 
 def median(statement, operands, count):
     scope = {"clock": time.perf_counter, "nothing": lambda: None}
-    exec(TEMPLATE.format(statement=statement), scope)
+    exec("\\n".join(LINES).format(statement=statement), scope)
     loop = scope["loop"]
     loop(count, *operands)
     return sorted(loop(count, *operands) for _ in range(7))[3]
@@ -49,15 +49,12 @@ for name, statement in CASES.items():
 results["empty_call_ns"] = round(median("nothing()", plain, COUNT))
 results["threads"] = torch.get_num_threads()
 return results
-'''
+"""
 
 
 def measure(place: Any, count: int) -> dict[str, Any]:
     """The figures of one place."""
-    body = CODE.replace("COUNT", str(count))
-    lines = body.split('"""')
-    assert len(lines) == 3
-    return place.run(body, timeout=600)
+    return place.run(CODE.replace("COUNT", str(count)), timeout=600)
 
 
 def show(name: str, figures: dict[str, Any]) -> None:

@@ -44,8 +44,11 @@ def machine() -> dict[str, Any]:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count(),
-            "system": platform.platform(terse=True)}
+    return {
+        "processor": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(terse=True),
+    }
 
 
 class BrowserPython:

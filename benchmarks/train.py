@@ -7,7 +7,6 @@ import gzip
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from places import ROOT, in_browser, machine, write
@@ -15,7 +14,7 @@ from places import ROOT, in_browser, machine, write
 EPOCH = ROOT / "benchmarks" / "mnist_epoch.py"
 DATA = ROOT / "build" / "data"
 
-IN_PYODIDE = '''
+IN_PYODIDE = """
 import gzip, sys
 from pyodide.http import pyfetch
 import wasm_torch as torch
@@ -38,7 +37,7 @@ test = await idx("t10k-images-idx3", 16), await idx("t10k-labels-idx1", 8)
 result = mnist_epoch.run(torch, train, test, LIMIT)
 result["threads"] = torch.get_num_threads()
 return result
-'''
+"""
 
 
 def on_torch(threads: int, limit: int | None) -> dict[str, Any]:
@@ -86,14 +85,18 @@ def main() -> None:
         for place in arguments.places:
             measure = on_torch if place == "torch" else None
             figures = (
-                measure(threads, arguments.limit) if measure
+                measure(threads, arguments.limit)
+                if measure
                 else in_page(place, threads, arguments.limit)
             )
             results.setdefault(place, {})[str(threads)] = figures
             native = results.get("torch", {}).get(str(threads))
             ratio = f", {figures['epoch_s'] / native['epoch_s']:.2f}x torch" if native else ""
-            print(f"{place:9} {threads} threads: {figures['epoch_s']:7.2f} s, "
-                  f"{figures['accuracy']:.2%}{ratio}", flush=True)
+            print(
+                f"{place:9} {threads} threads: {figures['epoch_s']:7.2f} s, "
+                f"{figures['accuracy']:.2%}{ratio}",
+                flush=True,
+            )
     print(f"written to {write('train', results)}")
 
 

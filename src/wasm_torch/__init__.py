@@ -26,6 +26,7 @@ from wasm_torch._formats import (  # noqa: E402
 )
 from wasm_torch._limits import finfo, iinfo  # noqa: E402
 from wasm_torch.version import __version__  # noqa: E402
+
 from wasm_torch import ops as ops  # noqa: E402  isort: skip
 
 ops.FUNCTIONS.update(finfo=finfo, iinfo=iinfo)
@@ -74,6 +75,7 @@ for _name, _function in ops.FUNCTIONS.items():
     globals().setdefault(_name, getattr(_C, _name) if _name in ops.FAST_FUNCTIONS else _function)
 del _name, _function
 
+from wasm_torch import autograd, linalg, nn, optim, random, serialization, special, utils  # noqa: E402
 from wasm_torch._functions import (  # noqa: E402
     can_cast,
     get_printoptions,
@@ -86,7 +88,6 @@ from wasm_torch._functions import (  # noqa: E402
     set_printoptions,
     typename,
 )
-from wasm_torch import autograd, linalg, nn, optim, random, serialization, special, utils  # noqa: E402
 from wasm_torch.serialization import load, save  # noqa: E402
 
 

@@ -15,7 +15,9 @@ def _sublist_equation(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     """``einsum(a, [0, 1], b, [1, 2], [0, 2])`` as an equation."""
 
     def word(labels: Sequence[Any]) -> str:
-        return "".join("..." if v is Ellipsis else LETTERS[26 + v if v < 26 else v - 26] for v in labels)
+        return "".join(
+            "..." if v is Ellipsis else LETTERS[26 + v if v < 26 else v - 26] for v in labels
+        )
 
     tensors, inputs = [], []
     i = 0
@@ -110,7 +112,9 @@ def _sum_out(operand: Any, labels: list[Any], keep: set[Any]) -> tuple[Any, list
 def _arranged(operand: Any, labels: list[Any], order: list[Any]) -> Any:
     """Dims in ``order``; labels that the operand lacks have size 1."""
     present = [label for label in order if label in labels]
-    result = operand.permute(tuple(labels.index(label) for label in present)) if present else operand
+    result = (
+        operand.permute(tuple(labels.index(label) for label in present)) if present else operand
+    )
     sizes = iter(result.shape)
     return result.reshape(tuple(next(sizes) if label in labels else 1 for label in order))
 
@@ -129,8 +133,10 @@ def _pair(
                 f"einsum(): subscript {label} has size {n} for operand 1 which does not broadcast with "
                 f"previously seen size {m}"
             )
-    sizes = {label: max(a.shape[a_labels.index(label)], b.shape[b_labels.index(label)])
-             for label in shared}
+    sizes = {
+        label: max(a.shape[a_labels.index(label)], b.shape[b_labels.index(label)])
+        for label in shared
+    }
     batch = [label for label in shared if label in keep]
     inner = [label for label in shared if label not in keep]
     rows = [label for label in a_labels if label not in shared]
@@ -150,7 +156,9 @@ def _pair(
         return total
 
     groups, k = count(batch, a, a_labels), count(inner, a, a_labels)
-    x = _arranged(a, a_labels, [*batch, *rows, *inner]).reshape((groups, count(rows, a, a_labels), k))
+    x = _arranged(a, a_labels, [*batch, *rows, *inner]).reshape(
+        (groups, count(rows, a, a_labels), k)
+    )
     y = _arranged(b, b_labels, [*batch, *inner, *columns]).reshape(
         (groups, k, count(columns, b, b_labels))
     )

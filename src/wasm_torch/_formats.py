@@ -21,11 +21,11 @@ class _Named:
         return _named, (self.name,)
 
 
-class memory_format(_Named):  # noqa: N801 - torch's name
+class memory_format(_Named):
     """How the dims of a dense tensor follow one another in memory."""
 
 
-class layout(_Named):  # noqa: N801 - torch's name
+class layout(_Named):
     """How a tensor stores its elements; strided is the only one."""
 
 
@@ -50,7 +50,7 @@ def channels_last_stride(size: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides)
 
 
-class device:  # noqa: N801 - torch's name
+class device:
     """Where a tensor lives. There is one device, ``cpu``."""
 
     __slots__ = ("index", "type")

@@ -9,8 +9,16 @@ from wasm_torch._tensor_str import get_printoptions, set_printoptions
 from wasm_torch.ops._table import _can_cast
 
 __all__ = [
-    "can_cast", "get_printoptions", "is_floating_point", "is_nonzero", "is_storage", "is_tensor",
-    "numel", "result_type", "set_printoptions", "typename",
+    "can_cast",
+    "get_printoptions",
+    "is_floating_point",
+    "is_nonzero",
+    "is_storage",
+    "is_tensor",
+    "numel",
+    "result_type",
+    "set_printoptions",
+    "typename",
 ]
 
 

@@ -33,8 +33,12 @@ def to_numpy(tensor: Any, force: bool) -> Any:
     return array.reshape(tuple(plain.shape))
 
 
-_KINDS = {"f": {2: "float16", 4: "float32", 8: "float64"}, "b": {1: "bool"}, "u": {1: "uint8"},
-          "i": {1: "int8", 2: "int16", 4: "int32", 8: "int64"}}
+_KINDS = {
+    "f": {2: "float16", 4: "float32", 8: "float64"},
+    "b": {1: "bool"},
+    "u": {1: "uint8"},
+    "i": {1: "int8", 2: "int16", 4: "int32", 8: "int64"},
+}
 
 
 def array_dtype(array: Any) -> Any:

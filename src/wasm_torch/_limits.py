@@ -15,7 +15,7 @@ _FLOATS: dict[str, tuple[int, int, int, float]] = {
 }
 
 
-class finfo:  # noqa: N801 - torch's name
+class finfo:
     """Limits of a float dtype: bits, eps, max, min, tiny, smallest_normal, resolution."""
 
     def __init__(self, dtype: Any = None):
@@ -40,7 +40,7 @@ class finfo:  # noqa: N801 - torch's name
         )
 
 
-class iinfo:  # noqa: N801 - torch's name
+class iinfo:
     """Limits of an integer dtype: bits, min, max."""
 
     def __init__(self, dtype: Any):

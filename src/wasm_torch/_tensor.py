@@ -113,7 +113,7 @@ class Tensor(_C.TensorBase):
 
     # ---- properties --------------------------------------------------------------------------
     @property
-    def T(self) -> Tensor:  # noqa: N802 - torch's name
+    def T(self) -> Tensor:
         """The dims reversed."""
         if self.ndim != 2 and self.ndim != 0:
             import warnings
@@ -129,7 +129,7 @@ class Tensor(_C.TensorBase):
         return self.permute(tuple(reversed(range(self.ndim))))
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802 - torch's name
+    def mT(self) -> Tensor:
         """The last two dims swapped."""
         if self.ndim < 2:
             raise RuntimeError(
@@ -322,9 +322,16 @@ def _rebuild(kind: type, dtype: str, size: Any, requires_grad: bool, content: by
 
 
 _TYPE_NAMES = {
-    "FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16",
-    "BFloat16Tensor": "bfloat16", "ByteTensor": "uint8", "CharTensor": "int8",
-    "ShortTensor": "int16", "IntTensor": "int32", "LongTensor": "int64", "BoolTensor": "bool",
+    "FloatTensor": "float32",
+    "DoubleTensor": "float64",
+    "HalfTensor": "float16",
+    "BFloat16Tensor": "bfloat16",
+    "ByteTensor": "uint8",
+    "CharTensor": "int8",
+    "ShortTensor": "int16",
+    "IntTensor": "int32",
+    "LongTensor": "int64",
+    "BoolTensor": "bool",
 }
 
 
@@ -341,11 +348,7 @@ def _install() -> None:
     for name, method in METHODS.items():
         if name not in own and name not in base:
             setattr(Tensor, name, method)
-    for name, target in (
-        ("__and__", None), ("__rsub__", "rsub"), ("__rtruediv__", "rdiv"),
-    ):
-        if target is not None and name not in own:
-            setattr(Tensor, name, METHODS[target])
+    Tensor.__rdiv__ = METHODS["rdiv"]  # type: ignore[attr-defined]
 
 
 _install()

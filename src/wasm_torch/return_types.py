@@ -18,6 +18,8 @@ def return_type(name: str, fields: tuple[str, ...]) -> Any:
     key = (name, fields)
     if key not in _MADE:
         made = namedtuple(name, fields)  # type: ignore[misc]
-        _MADE[key] = type(name, (made,), {"__slots__": (), "__repr__": _repr, "__module__": "torch.return_types"})
+        _MADE[key] = type(
+            name, (made,), {"__slots__": (), "__repr__": _repr, "__module__": "torch.return_types"}
+        )
         globals()[name] = _MADE[key]
     return _MADE[key]

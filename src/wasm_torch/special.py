@@ -6,11 +6,31 @@ from wasm_torch.ops import FUNCTIONS
 
 _PREFIX = "special_"
 _SHARED = (
-    "digamma", "erf", "erfc", "erfinv", "exp2", "expm1", "i0", "log1p", "logit", "logsumexp",
-    "polygamma", "round", "sinc", "softmax", "log_softmax", "xlogy",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "expm1",
+    "i0",
+    "log1p",
+    "logit",
+    "logsumexp",
+    "polygamma",
+    "round",
+    "sinc",
+    "softmax",
+    "log_softmax",
+    "xlogy",
 )
-_RENAMED = {"expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma", "gammainc": "igamma",
-            "gammaincc": "igammac", "multigammaln": "mvlgamma"}
+_RENAMED = {
+    "expit": "sigmoid",
+    "gammaln": "lgamma",
+    "psi": "digamma",
+    "gammainc": "igamma",
+    "gammaincc": "igammac",
+    "multigammaln": "mvlgamma",
+}
 
 for _name, _function in FUNCTIONS.items():
     if _name.startswith(_PREFIX):

@@ -99,9 +99,7 @@ class _Pass:
             self._run_tensor_hooks(node, grads)
             self._capture(node, grads)
             results = self._run_node(node, grads)
-            for (following, output_nr), gradient in zip(
-                node.next_functions, results, strict=True
-            ):
+            for (following, output_nr), gradient in zip(node.next_functions, results, strict=True):
                 if following is None:
                     continue
                 self.deliver(following, output_nr, gradient)
@@ -151,7 +149,9 @@ class _Pass:
         )
         if skipped or all(g is None for g in grads):
             return [None] * len(edges)
-        results = node.op.backward(node, grads) if node.op is not None else node.context(node, grads)
+        results = (
+            node.op.backward(node, grads) if node.op is not None else node.context(node, grads)
+        )
         results = [
             _validated(node, index, gradient, metadata)
             for index, (gradient, metadata) in enumerate(zip(results, node.metadata, strict=True))

@@ -92,7 +92,7 @@ def hessian(
     return jacobian(gradient, inputs, create_graph=create_graph, strict=strict)
 
 
-class _enabled:  # noqa: N801 - used like a function
+class _enabled:
     def __enter__(self) -> None:
         self.previous = _C.set_grad_enabled(True)
 

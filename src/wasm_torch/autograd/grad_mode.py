@@ -50,7 +50,7 @@ class _Mode:
         return wrapped
 
 
-class set_grad_enabled(_Mode):  # noqa: N801 - torch's name
+class set_grad_enabled(_Mode):
     """Sets at once whether operations are recorded; as a context manager, until its end."""
 
     def __init__(self, mode: bool):
@@ -88,19 +88,19 @@ class _Fixed(_Mode):
         _C.set_grad_enabled(self.previous)
 
 
-class no_grad(_Fixed):  # noqa: N801 - torch's name
+class no_grad(_Fixed):
     """Nothing is recorded inside; results do not require grad."""
 
     mode = False
 
 
-class enable_grad(_Fixed):  # noqa: N801 - torch's name
+class enable_grad(_Fixed):
     """Operations are recorded inside, also within ``no_grad``."""
 
     mode = True
 
 
-class inference_mode(_Mode):  # noqa: N801 - torch's name
+class inference_mode(_Mode):
     """Like ``no_grad``, and tensors made inside can never take part in autograd."""
 
     def __new__(cls, mode: Any = True) -> Any:

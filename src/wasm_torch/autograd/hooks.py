@@ -74,9 +74,7 @@ def register_tensor_hook(tensor: Any, hook: Callable[[Any], Any]) -> RemovableHa
     return _add(hooks.setdefault(tensor.output_nr, OrderedDict()), hook)
 
 
-def register_post_accumulate_grad_hook(
-    tensor: Any, hook: Callable[[Any], None]
-) -> RemovableHandle:
+def register_post_accumulate_grad_hook(tensor: Any, hook: Callable[[Any], None]) -> RemovableHandle:
     """Calls ``hook(tensor)`` after a gradient was added to ``tensor.grad``. Leaves only."""
     if not tensor.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")

@@ -1,7 +1,9 @@
 """The op table. Importing this package declares every row and connects the C fast paths."""
 
-from wasm_torch.ops import (  # noqa: F401 - importing declares the rows
-    views,  # isort: skip
+# isort: off
+# Later modules use operations of earlier ones while they are imported.
+from wasm_torch.ops import (
+    views,
     pointwise,
     activation,
     reduction,
@@ -16,6 +18,8 @@ from wasm_torch.ops import (  # noqa: F401 - importing declares the rows
     random,
     composites,
 )
+
+# isort: on
 from wasm_torch import _C
 from wasm_torch.ops._aten import aten
 from wasm_torch.ops._table import FUNCTIONS, METHODS, PACKETS, TABLE, connect_fast_paths, op

@@ -196,9 +196,7 @@ def wrap_dims(dims: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     return wrapped
 
 
-def reduced_size(
-    size: Sequence[int], dims: Sequence[int], keepdim: bool
-) -> tuple[int, ...]:
+def reduced_size(size: Sequence[int], dims: Sequence[int], keepdim: bool) -> tuple[int, ...]:
     """The shape after reducing ``dims``."""
     if keepdim:
         return tuple(1 if d in dims else s for d, s in enumerate(size))

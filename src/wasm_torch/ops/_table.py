@@ -143,9 +143,7 @@ class Op(_C.OpBase):
             if position is None:
                 position = self._alias(name)
             if position < count:
-                raise TypeError(
-                    f"{self.schema.name}() got multiple values for argument '{name}'"
-                )
+                raise TypeError(f"{self.schema.name}() got multiple values for argument '{name}'")
             values[position] = value
         try:
             for i, convert in enumerate(self.converters):
@@ -233,7 +231,9 @@ class Op(_C.OpBase):
             if not any(needs):
                 continue
             arguments = [
-                _formula_argument(kind, position, grads, node, needs, values, outputs, metadata, spans)
+                _formula_argument(
+                    kind, position, grads, node, needs, values, outputs, metadata, spans
+                )
                 for kind, position in formula.parameters
             ]
             gradient = formula.function(*arguments)

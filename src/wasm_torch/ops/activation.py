@@ -38,7 +38,9 @@ def _derivative_row(
     """``f_backward(grad_output, x, ...)``: linear in the first; ``curvature(x, ...)`` is f''(x)."""
     name = schema.split("(")[0]
     argument = "self" if " self" in schema else "output"
-    names = [part.split("=")[0].split()[-1] for part in schema.split("(")[1].split(")")[0].split(",")]
+    names = [
+        part.split("=")[0].split()[-1] for part in schema.split("(")[1].split(")")[0].split(",")
+    ]
     extra = names[2:]
     scope = {"FUNCTIONS": FUNCTIONS, "curvature": curvature}
     listed = ", ".join(["grad", argument, *extra])
@@ -56,31 +58,38 @@ def _sigmoid(x: Any) -> Any:
 
 
 _derivative_row(
-    "sigmoid_backward(Tensor grad_output, Tensor output) -> Tensor", "sigmoid_backward",
+    "sigmoid_backward(Tensor grad_output, Tensor output) -> Tensor",
+    "sigmoid_backward",
     lambda output: 1 - 2 * output,
 )
 _derivative_row(
-    "tanh_backward(Tensor grad_output, Tensor output) -> Tensor", "tanh_backward",
+    "tanh_backward(Tensor grad_output, Tensor output) -> Tensor",
+    "tanh_backward",
     lambda output: -2 * output,
 )
 _derivative_row(
-    "silu_backward(Tensor grad_output, Tensor self) -> Tensor", "silu_backward",
+    "silu_backward(Tensor grad_output, Tensor self) -> Tensor",
+    "silu_backward",
     lambda x: _silu_curvature(x, _sigmoid(x)),
 )
 _derivative_row(
-    "mish_backward(Tensor grad_output, Tensor self) -> Tensor", "mish_backward",
+    "mish_backward(Tensor grad_output, Tensor self) -> Tensor",
+    "mish_backward",
     lambda x: _mish_curvature(x, _sigmoid(x), _call("softplus")(x).tanh()),
 )
 _derivative_row(
-    "log_sigmoid_backward(Tensor grad_output, Tensor self) -> Tensor", "logsigmoid_backward",
+    "log_sigmoid_backward(Tensor grad_output, Tensor self) -> Tensor",
+    "logsigmoid_backward",
     lambda x: -_sigmoid(x) * (1 - _sigmoid(x)),
 )
 _derivative_row(
-    "hardswish_backward(Tensor grad_output, Tensor self) -> Tensor", "hardswish_backward",
+    "hardswish_backward(Tensor grad_output, Tensor self) -> Tensor",
+    "hardswish_backward",
     lambda x: _masked(x.new_full((), 1 / 3).expand_as(x), (x > -3) & (x < 3)),
 )
 _derivative_row(
-    "hardsigmoid_backward(Tensor grad_output, Tensor self) -> Tensor", "hardsigmoid_backward",
+    "hardsigmoid_backward(Tensor grad_output, Tensor self) -> Tensor",
+    "hardsigmoid_backward",
     lambda x: _call("zeros_like")(x),
 )
 _derivative_row(
@@ -99,12 +108,19 @@ def _mish_curvature(x: Any, s: Any, t: Any) -> Any:
     return (1 - t * t) * s * (2 + x * (1 - s) - 2 * x * t * s)
 
 
-@op("gelu_backward(Tensor grad_output, Tensor self, *, str approximate='none') -> Tensor",
-    family="pointwise", method=False,
-    vjp={"grad_output": lambda grad, self, approximate: FUNCTIONS["gelu_backward"](
-             grad, self, approximate=approximate),
-         "self": lambda grad, grad_output, self, approximate: grad * grad_output
-         * _gelu_curvature(self, approximate)})
+@op(
+    "gelu_backward(Tensor grad_output, Tensor self, *, str approximate='none') -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, self, approximate: FUNCTIONS["gelu_backward"](
+            grad, self, approximate=approximate
+        ),
+        "self": lambda grad, grad_output, self, approximate: (
+            grad * grad_output * _gelu_curvature(self, approximate)
+        ),
+    },
+)
 def gelu_backward(grad_output: Any, self: Any, approximate: str) -> Any:
     operator = "gelu_tanh_backward" if approximate == "tanh" else "gelu_backward"
     return binary(operator, grad_output, self)
@@ -121,10 +137,16 @@ def _gelu_curvature(x: Any, approximate: str) -> Any:
     return sech * slope + 0.5 * x * sech * (bend - 2 * t * slope * slope)
 
 
-@op("threshold_backward(Tensor grad_output, Tensor self, Scalar threshold) -> Tensor",
-    family="pointwise", method=False,
-    vjp={"grad_output": lambda grad, self, threshold: FUNCTIONS["threshold_backward"](
-             grad, self, threshold)})
+@op(
+    "threshold_backward(Tensor grad_output, Tensor self, Scalar threshold) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, self, threshold: FUNCTIONS["threshold_backward"](
+            grad, self, threshold
+        )
+    },
+)
 def threshold_backward(grad_output: Any, self: Any, threshold: Any) -> Any:
     if threshold == 0:
         return binary("relu_backward", grad_output, self)
@@ -132,12 +154,22 @@ def threshold_backward(grad_output: Any, self: Any, threshold: Any) -> Any:
     return binary("mul", grad_output, mask)
 
 
-@op("elu_backward(Tensor grad_output, Scalar alpha, Scalar scale, Scalar input_scale, "
-    "bool is_result, Tensor self) -> Tensor", family="pointwise", method=False,
-    vjp={"grad_output": lambda grad, self, alpha, scale, input_scale, is_result: FUNCTIONS[
-             "elu_backward"](grad, alpha, scale, input_scale, is_result, self),
-         "self": lambda grad, grad_output, self, alpha, scale, input_scale: grad * grad_output
-         * _where(self <= 0, alpha * scale * input_scale**2 * (self * input_scale).exp(), 0.0)})
+@op(
+    "elu_backward(Tensor grad_output, Scalar alpha, Scalar scale, Scalar input_scale, "
+    "bool is_result, Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, self, alpha, scale, input_scale, is_result: FUNCTIONS[
+            "elu_backward"
+        ](grad, alpha, scale, input_scale, is_result, self),
+        "self": lambda grad, grad_output, self, alpha, scale, input_scale: (
+            grad
+            * grad_output
+            * _where(self <= 0, alpha * scale * input_scale**2 * (self * input_scale).exp(), 0.0)
+        ),
+    },
+)
 def elu_backward(
     grad_output: Any, alpha: float, scale: float, input_scale: float, is_result: bool, self: Any
 ) -> Any:
@@ -153,12 +185,19 @@ def elu_backward(
     return binary("mul", gradient, factor) if scale != 1 else gradient
 
 
-@op("softplus_backward(Tensor grad_output, Tensor self, Scalar beta, Scalar threshold) -> Tensor",
-    family="pointwise", method=False,
-    vjp={"grad_output": lambda grad, self, beta, threshold: FUNCTIONS["softplus_backward"](
-             grad, self, beta, threshold),
-         "self": lambda grad, grad_output, self, beta, threshold: grad * grad_output
-         * _softplus_curvature(self, beta, threshold)})
+@op(
+    "softplus_backward(Tensor grad_output, Tensor self, Scalar beta, Scalar threshold) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, self, beta, threshold: FUNCTIONS["softplus_backward"](
+            grad, self, beta, threshold
+        ),
+        "self": lambda grad, grad_output, self, beta, threshold: (
+            grad * grad_output * _softplus_curvature(self, beta, threshold)
+        ),
+    },
+)
 def softplus_backward(grad_output: Any, self: Any, beta: Any, threshold: Any) -> Any:
     if threshold == 20:
         return binary("softplus_backward", grad_output, self, float(beta))
@@ -176,95 +215,157 @@ def _softplus_curvature(x: Any, beta: float, threshold: float) -> Any:
 
 
 # ---- the functions -------------------------------------------------------------------------------
-@op("sigmoid(Tensor self) -> Tensor", family="pointwise", inplace=True,
-    vjp=lambda grad, result: FUNCTIONS["sigmoid_backward"](grad, result))
+@op(
+    "sigmoid(Tensor self) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp=lambda grad, result: FUNCTIONS["sigmoid_backward"](grad, result),
+)
 def sigmoid(self: Any) -> Any:
     return unary_float("sigmoid", self)
 
 
-@op("tanh(Tensor self) -> Tensor", family="pointwise", inplace=True,
-    vjp=lambda grad, result: FUNCTIONS["tanh_backward"](grad, result))
+@op(
+    "tanh(Tensor self) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp=lambda grad, result: FUNCTIONS["tanh_backward"](grad, result),
+)
 def tanh(self: Any) -> Any:
     return unary_float("tanh", self)
 
 
-@op("relu(Tensor self) -> Tensor", family="pointwise", inplace=True,
-    vjp=lambda grad, result: FUNCTIONS["threshold_backward"](grad, result, 0))
+@op(
+    "relu(Tensor self) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp=lambda grad, result: FUNCTIONS["threshold_backward"](grad, result, 0),
+)
 def relu(self: Any) -> Any:
     if self.dtype is _C.bool:
         raise RuntimeError("Boolean inputs not supported for relu")
     return unary("relu", self)
 
 
-@op("relu6(Tensor self) -> Tensor", family="pointwise", inplace=True, method=False,
+@op(
+    "relu6(Tensor self) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    method=False,
     node="HardtanhBackward0",
-    vjp=lambda grad, self: _masked(grad, (self > 0) & (self < 6)))
+    vjp=lambda grad, self: _masked(grad, (self > 0) & (self < 6)),
+)
 def relu6(self: Any) -> Any:
     return unary("relu6", self)
 
 
-@op("gelu(Tensor self, *, str approximate='none') -> Tensor", family="pointwise", method=False,
+@op(
+    "gelu(Tensor self, *, str approximate='none') -> Tensor",
+    family="pointwise",
+    method=False,
     vjp=lambda grad, self, approximate: FUNCTIONS["gelu_backward"](
-        grad, self, approximate=approximate))
+        grad, self, approximate=approximate
+    ),
+)
 def gelu(self: Any, approximate: str) -> Any:
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     return unary("gelu_tanh" if approximate == "tanh" else "gelu", self)
 
 
-@op("silu(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
-    vjp=lambda grad, self: FUNCTIONS["silu_backward"](grad, self))
+@op(
+    "silu(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self: FUNCTIONS["silu_backward"](grad, self),
+)
 def silu(self: Any) -> Any:
     return unary_float("silu", self)
 
 
-@op("mish(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
-    vjp=lambda grad, self: FUNCTIONS["mish_backward"](grad, self))
+@op(
+    "mish(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self: FUNCTIONS["mish_backward"](grad, self),
+)
 def mish(self: Any) -> Any:
     return unary("mish", self)
 
 
-@op("log_sigmoid(Tensor self) -> Tensor", family="pointwise", method=False,
+@op(
+    "log_sigmoid(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
     node="LogSigmoidBackward0",
-    vjp=lambda grad, self: FUNCTIONS["log_sigmoid_backward"](grad, self))
+    vjp=lambda grad, self: FUNCTIONS["log_sigmoid_backward"](grad, self),
+)
 def log_sigmoid(self: Any) -> Any:
     return unary("logsigmoid", self)
 
 
-@op("hardsigmoid(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
-    vjp=lambda grad, self: FUNCTIONS["hardsigmoid_backward"](grad, self))
+@op(
+    "hardsigmoid(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self: FUNCTIONS["hardsigmoid_backward"](grad, self),
+)
 def hardsigmoid(self: Any) -> Any:
     return unary("hardsigmoid", self)
 
 
-@op("hardswish(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
-    vjp=lambda grad, self: FUNCTIONS["hardswish_backward"](grad, self))
+@op(
+    "hardswish(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self: FUNCTIONS["hardswish_backward"](grad, self),
+)
 def hardswish(self: Any) -> Any:
     return unary("hardswish", self)
 
 
-@op("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", family="pointwise",
-    method=False, inplace=True,
-    vjp=lambda grad, self, min_val, max_val: _masked(grad, (self > min_val) & (self < max_val)))
+@op(
+    "hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self, min_val, max_val: _masked(grad, (self > min_val) & (self < max_val)),
+)
 def hardtanh(self: Any, min_val: Any, max_val: Any) -> Any:
     return unary("hardtanh", self, float(min_val), float(max_val))
 
 
-@op("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", family="pointwise",
-    method=False, inplace=True,
+@op(
+    "leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
     vjp=lambda grad, self, negative_slope: FUNCTIONS["leaky_relu_backward"](
-        grad, self, negative_slope))
+        grad, self, negative_slope
+    ),
+)
 def leaky_relu(self: Any, negative_slope: Any) -> Any:
     return unary("leaky_relu", self, float(negative_slope))
 
 
-@op("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
-    family="pointwise", method=False, inplace=True,
+@op(
+    "elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
     vjp=lambda grad, self, alpha, scale, input_scale: FUNCTIONS["elu_backward"](
-        grad, alpha, scale, input_scale, False, self))
+        grad, alpha, scale, input_scale, False, self
+    ),
+)
 def elu(self: Any, alpha: Any, scale: Any, input_scale: Any) -> Any:
     if input_scale != 1:
-        negative = binary("mul", unary("expm1", binary("mul", self, float(input_scale))), float(alpha))
+        negative = binary(
+            "mul", unary("expm1", binary("mul", self, float(input_scale))), float(alpha)
+        )
         positive = binary("gt", self, 0.0, 1.0, self.dtype, _C.bool)
         from wasm_torch.ops._kernels import ternary
 
@@ -274,8 +375,13 @@ def elu(self: Any, alpha: Any, scale: Any, input_scale: Any) -> Any:
     return result if scale == 1 else binary("mul", result, float(scale))
 
 
-@op("celu(Tensor self, Scalar alpha=1.0) -> Tensor", family="pointwise", method=False, inplace=True,
-    vjp=lambda grad, self, alpha: FUNCTIONS["elu_backward"](grad, alpha, 1, 1 / alpha, False, self))
+@op(
+    "celu(Tensor self, Scalar alpha=1.0) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self, alpha: FUNCTIONS["elu_backward"](grad, alpha, 1, 1 / alpha, False, self),
+)
 def celu(self: Any, alpha: Any) -> Any:
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
@@ -286,45 +392,73 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-@op("selu(Tensor self) -> Tensor", family="pointwise", method=False, inplace=True,
+@op(
+    "selu(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
     node="EluBackward0",
-    vjp=lambda grad, self: FUNCTIONS["elu_backward"](grad, SELU_ALPHA, SELU_SCALE, 1, False, self))
+    vjp=lambda grad, self: FUNCTIONS["elu_backward"](grad, SELU_ALPHA, SELU_SCALE, 1, False, self),
+)
 def selu(self: Any) -> Any:
     return unary("selu", self)
 
 
-@op("softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", family="pointwise",
+@op(
+    "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor",
+    family="pointwise",
     method=False,
     vjp=lambda grad, self, beta, threshold: FUNCTIONS["softplus_backward"](
-        grad, self, beta, threshold))
+        grad, self, beta, threshold
+    ),
+)
 def softplus(self: Any, beta: Any, threshold: Any) -> Any:
     return unary("softplus", self, float(beta), float(threshold))
 
 
-@op("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", family="pointwise",
-    vjp=lambda grad, self, lambd: _masked(grad, (self < -lambd) | (self > lambd)))
+@op(
+    "hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor",
+    family="pointwise",
+    vjp=lambda grad, self, lambd: _masked(grad, (self < -lambd) | (self > lambd)),
+)
 def hardshrink(self: Any, lambd: Any) -> Any:
     return unary("hardshrink", self, float(lambd))
 
 
-@op("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", family="pointwise", method=False,
-    vjp=lambda grad, self, lambd: _masked(grad, (self < -lambd) | (self > lambd)))
+@op(
+    "softshrink(Tensor self, Scalar lambd=0.5) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp=lambda grad, self, lambd: _masked(grad, (self < -lambd) | (self > lambd)),
+)
 def softshrink(self: Any, lambd: Any) -> Any:
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
     return unary("softshrink", self, float(lambd))
 
 
-@op("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", family="pointwise",
-    method=False, inplace=True,
-    vjp=lambda grad, self, threshold: FUNCTIONS["threshold_backward"](grad, self, threshold))
+@op(
+    "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
+    family="pointwise",
+    method=False,
+    inplace=True,
+    vjp=lambda grad, self, threshold: FUNCTIONS["threshold_backward"](grad, self, threshold),
+)
 def threshold(self: Any, threshold: Any, value: Any) -> Any:
     return unary("threshold", self, float(threshold), float(value))
 
 
-@op("prelu(Tensor self, Tensor weight) -> Tensor", family="pointwise", node="PreluKernelBackward0",
-    vjp={"self": lambda grad, self, weight: _where(self > 0, grad, grad * _per_channel(self, weight)),
-         "weight": lambda grad, self, weight: _prelu_weight(grad, self, weight)})
+@op(
+    "prelu(Tensor self, Tensor weight) -> Tensor",
+    family="pointwise",
+    node="PreluKernelBackward0",
+    vjp={
+        "self": lambda grad, self, weight: _where(
+            self > 0, grad, grad * _per_channel(self, weight)
+        ),
+        "weight": lambda grad, self, weight: _prelu_weight(grad, self, weight),
+    },
+)
 def prelu(self: Any, weight: Any) -> Any:
     if self.dtype is not weight.dtype:
         raise RuntimeError("prelu: Type promoting not supported.")
@@ -358,13 +492,21 @@ def _prelu_weight(grad: Any, self: Any, weight: Any) -> Any:
     return product.sum(dims)
 
 
-@op("softsign(Tensor self) -> Tensor", family="pointwise", method=False,
-    vjp=lambda grad, self: grad / (1 + self.abs()).square())
+@op(
+    "softsign(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp=lambda grad, self: grad / (1 + self.abs()).square(),
+)
 def softsign(self: Any) -> Any:
     return unary("softsign", as_float(self))
 
 
-@op("tanhshrink(Tensor self) -> Tensor", family="pointwise", method=False,
-    vjp=lambda grad, self: grad * self.tanh().square())
+@op(
+    "tanhshrink(Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp=lambda grad, self: grad * self.tanh().square(),
+)
 def tanhshrink(self: Any) -> Any:
     return unary_float("tanhshrink", self)

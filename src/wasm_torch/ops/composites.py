@@ -162,7 +162,9 @@ def gradient(
 def _gradient_along(x: Any, dim: int, spacing: Any, edge_order: int) -> Any:
     length = x.shape[dim]
     if length < edge_order + 1:
-        raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+        raise RuntimeError(
+            "torch.gradient expected each dimension size to be at least edge_order+1"
+        )
 
     def at(start: int, count: int) -> Any:
         return x.narrow(dim, start, count)
@@ -207,13 +209,18 @@ def _gradient_along(x: Any, dim: int, spacing: Any, edge_order: int) -> Any:
 # ---- norms and distances -------------------------------------------------------------------------
 @composite(method=True)
 def norm(
-    self: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None,
+    self: Any,
+    p: Any = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    out: Any = None,
     dtype: Any = None,
 ) -> Any:
     """The vector norm of order ``p`` over dims ("fro": 2), or the nuclear norm of matrices."""
     if p == "nuc":
-        return FUNCTIONS["linalg_matrix_norm"](self, "nuc", (-2, -1) if dim is None else dim, keepdim,
-                                               dtype=dtype)
+        return FUNCTIONS["linalg_matrix_norm"](
+            self, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype
+        )
     order = 2.0 if p in ("fro", None) else p
     dims = None if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     return FUNCTIONS["linalg_vector_norm"](self, order, dims, keepdim, dtype=dtype)
@@ -242,13 +249,10 @@ def cdist(
     """Distances (..., P, R) between rows (..., P, M) and (..., R, M)."""
     for name, x in (("X1", x1), ("X2", x2)):
         if x.ndim < 2:
-            raise RuntimeError(
-                f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D"
-            )
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
     if x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(
-            "X1 and X2 must have the same number of columns. X1: "
-            f"{x1.shape[-1]} X2: {x2.shape[-1]}"
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
@@ -339,9 +343,13 @@ def corrcoef(self: Any) -> Any:
 
 
 # ---- matrices ------------------------------------------------------------------------------------
-@op("trace(Tensor self) -> Tensor", family="reduction",
-    vjp=lambda grad, self_size: FUNCTIONS["eye"](
-        self_size[0], self_size[1], dtype=grad.dtype) * grad)
+@op(
+    "trace(Tensor self) -> Tensor",
+    family="reduction",
+    vjp=lambda grad, self_size: (
+        FUNCTIONS["eye"](self_size[0], self_size[1], dtype=grad.dtype) * grad
+    ),
+)
 def trace(self: Any) -> Any:
     if self.ndim != 2:
         raise RuntimeError("trace: expected a matrix")
@@ -354,14 +362,14 @@ def trace(self: Any) -> Any:
 
 
 @composite()
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Powers of a vector as columns, highest first unless ``increasing``."""
     result = FUNCTIONS["linalg_vander"](x, N=x.shape[0] if N is None else N)
     return result if increasing else result.flip(-1)
 
 
 @composite(method=False)
-def linalg_vander(x: Any, *, N: int | None = None) -> Any:  # noqa: N803
+def linalg_vander(x: Any, *, N: int | None = None) -> Any:
     """Powers 0..N-1 of the last dim, as columns."""
     count = x.shape[-1] if N is None else N
     ones = FUNCTIONS["ones_like"](x).unsqueeze(-1)
@@ -491,9 +499,25 @@ def _copying(name: str, view: Any) -> None:
     composite()(call)
 
 
-for _name in ("alias", "as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select",
-              "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unfold",
-              "unsqueeze", "view"):
+for _name in (
+    "alias",
+    "as_strided",
+    "detach",
+    "diagonal",
+    "expand",
+    "narrow",
+    "permute",
+    "select",
+    "split",
+    "split_with_sizes",
+    "squeeze",
+    "t",
+    "transpose",
+    "unbind",
+    "unfold",
+    "unsqueeze",
+    "view",
+):
     _copying(_name, METHODS.get(_name) or FUNCTIONS[_name])
 
 METHODS["narrow_copy"] = FUNCTIONS["narrow_copy"]

@@ -18,7 +18,9 @@ def spatial(t: Any) -> Any:
         return t
     size, stride = tuple(t.shape), t.stride()
     return _C.as_strided(
-        t, (*size[:2], *(1,) * missing, *size[2:]), (*stride[:2], *(0,) * missing, *stride[2:]),
+        t,
+        (*size[:2], *(1,) * missing, *size[2:]),
+        (*stride[:2], *(0,) * missing, *stride[2:]),
         t.storage_offset(),
     )
 
@@ -48,8 +50,11 @@ def output_like(size: tuple[int, ...], *operands: Any) -> Any:
 
 
 def output_size(
-    input_size: Sequence[int], kernel: Sequence[int], stride: Sequence[int],
-    padding: Sequence[int], dilation: Sequence[int],
+    input_size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
 ) -> tuple[int, ...]:
     """Spatial output sizes of a convolution."""
     return tuple(
@@ -59,8 +64,12 @@ def output_size(
 
 
 def transposed_size(
-    input_size: Sequence[int], kernel: Sequence[int], stride: Sequence[int],
-    padding: Sequence[int], dilation: Sequence[int], output_padding: Sequence[int],
+    input_size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
 ) -> tuple[int, ...]:
     """Spatial output sizes of a transposed convolution."""
     return tuple(
@@ -76,8 +85,15 @@ def _spread(values: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 def _check(
-    input: Any, weight: Any, bias: Any, stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
 ) -> None:
     if any(p < 0 for p in padding):
         raise RuntimeError("negative padding is not supported")
@@ -142,16 +158,39 @@ def _check_kernel_fits(
         )
 
 
-@op("convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] "
-    "dilation, bool transposed, int[] output_padding, int groups) -> Tensor", family="conv",
+@op(
+    "convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] "
+    "dilation, bool transposed, int[] output_padding, int groups) -> Tensor",
+    family="conv",
     method=False,
-    vjp={"input, weight, bias": lambda grad, input, weight, bias_size, stride, padding, dilation,
-         transposed, output_padding, groups, needs: _backward(
-             grad, input, weight, bias_size, stride, padding, dilation, transposed, output_padding,
-             groups, needs)})
+    vjp={
+        "input, weight, bias": lambda grad, input, weight, bias_size, stride, padding, dilation, transposed, output_padding, groups, needs: (
+            _backward(
+                grad,
+                input,
+                weight,
+                bias_size,
+                stride,
+                padding,
+                dilation,
+                transposed,
+                output_padding,
+                groups,
+                needs,
+            )
+        )
+    },
+)
 def convolution(
-    input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
-    output_padding: Any, groups: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
 ) -> Any:
     count = weight.ndim - 2
     stride, padding = _spread(stride, count), _spread(padding, count)
@@ -173,10 +212,14 @@ def convolution(
         if input.numel() == 0:
             k.fill(out, 0)
         else:
-            k.launch("conv_backward_input", spatial(out), spatial(input), spatial(weight), *geometry)
+            k.launch(
+                "conv_backward_input", spatial(out), spatial(input), spatial(weight), *geometry
+            )
         if bias is not None:
             shaped = _C.as_strided(
-                bias, (bias.shape[0], *(1,) * count), (bias.stride(0), *(0,) * count),
+                bias,
+                (bias.shape[0], *(1,) * count),
+                (bias.stride(0), *(0,) * count),
                 bias.storage_offset(),
             )
             _C.copy_into(out, k.binary("add", out, shaped))
@@ -193,27 +236,68 @@ def convolution(
 
 
 def _backward(
-    grad: Any, input: Any, weight: Any, bias_size: Any, stride: Any, padding: Any, dilation: Any,
-    transposed: bool, output_padding: Any, groups: int, needs: tuple[bool, ...],
+    grad: Any,
+    input: Any,
+    weight: Any,
+    bias_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    needs: tuple[bool, ...],
 ) -> tuple[Any, ...]:
     needs = (*needs[:2], needs[2] and bias_size is not None)
     grads = FUNCTIONS["convolution_backward"](
-        grad, input, weight, stride, padding, dilation, transposed, output_padding, groups,
+        grad,
+        input,
+        weight,
+        stride,
+        padding,
+        dilation,
+        transposed,
+        output_padding,
+        groups,
         tuple(needs),
     )
     return tuple(g if need else None for g, need in zip(grads, needs, strict=True))
 
 
-@op("convolution_backward(Tensor grad_output, Tensor input, Tensor weight, int[] stride, int[] "
+@op(
+    "convolution_backward(Tensor grad_output, Tensor input, Tensor weight, int[] stride, int[] "
     "padding, int[] dilation, bool transposed, int[] output_padding, int groups, bool[3] output_mask)"
-    " -> (Tensor, Tensor, Tensor)", family="conv", method=False,
-    vjp={"grad_output, input, weight": lambda grads, grad_output, input, weight, stride, padding,
-         dilation, transposed, output_padding, groups: _double_backward(
-             grads, grad_output, input, weight, stride, padding, dilation, transposed,
-             output_padding, groups)})
+    " -> (Tensor, Tensor, Tensor)",
+    family="conv",
+    method=False,
+    vjp={
+        "grad_output, input, weight": lambda grads, grad_output, input, weight, stride, padding, dilation, transposed, output_padding, groups: (
+            _double_backward(
+                grads,
+                grad_output,
+                input,
+                weight,
+                stride,
+                padding,
+                dilation,
+                transposed,
+                output_padding,
+                groups,
+            )
+        )
+    },
+)
 def convolution_backward(
-    grad_output: Any, input: Any, weight: Any, stride: Any, padding: Any, dilation: Any,
-    transposed: bool, output_padding: Any, groups: int, output_mask: Any,
+    grad_output: Any,
+    input: Any,
+    weight: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    output_mask: Any,
 ) -> tuple[Any, Any, Any]:
     count = weight.ndim - 2
     stride, padding, dilation = (_spread(v, count) for v in (stride, padding, dilation))
@@ -227,32 +311,55 @@ def convolution_backward(
         return tuple(k.fill(t, 0) for t in (grad_input, grad_weight, grad_bias))  # type: ignore[return-value]
     if need_input:
         if transposed:
-            k.launch("conv", spatial(grad_input), spatial(grad_output), spatial(weight), None, *geometry)
+            k.launch(
+                "conv", spatial(grad_input), spatial(grad_output), spatial(weight), None, *geometry
+            )
         else:
             k.launch(
-                "conv_backward_input", spatial(grad_input), spatial(grad_output), spatial(weight),
+                "conv_backward_input",
+                spatial(grad_input),
+                spatial(grad_output),
+                spatial(weight),
                 *geometry,
             )
     if need_weight or need_bias:
         weight_out = spatial(grad_weight) if need_weight else None
         if transposed:
             if need_weight:
-                k.launch("conv_backward_weight", weight_out, None, spatial(input),
-                         spatial(grad_output), *geometry)
+                k.launch(
+                    "conv_backward_weight",
+                    weight_out,
+                    None,
+                    spatial(input),
+                    spatial(grad_output),
+                    *geometry,
+                )
             if need_bias:
                 dims = (0, *range(2, grad_output.ndim))
                 grad_bias = _C.reduce(grad_output, _C.REDUCE["sum"], dims)
         else:
             k.launch(
-                "conv_backward_weight", weight_out, grad_bias if need_bias else None,
-                spatial(grad_output), spatial(input), *geometry,
+                "conv_backward_weight",
+                weight_out,
+                grad_bias if need_bias else None,
+                spatial(grad_output),
+                spatial(input),
+                *geometry,
             )
     return grad_input, grad_weight, grad_bias
 
 
 def _double_backward(
-    grads: Any, grad_output: Any, input: Any, weight: Any, stride: Any, padding: Any, dilation: Any,
-    transposed: bool, output_padding: Any, groups: int,
+    grads: Any,
+    grad_output: Any,
+    input: Any,
+    weight: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
 ) -> tuple[Any, Any, Any]:
     """The backward pass is linear in the output's gradient and in either operand."""
     gi, gw, gb = (None if g is None or tuple(g.shape) == (0,) else g for g in grads)

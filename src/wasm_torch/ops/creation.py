@@ -18,6 +18,7 @@ from wasm_torch._formats import device as make_device
 from wasm_torch.ops import _kernels as k
 from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, run_inplace
 
+
 # ---- arguments that all of them share ------------------------------------------------------------
 def _size(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, ...]:
     if "size" in kwargs:
@@ -53,9 +54,7 @@ def allocate(size: Sequence[int], dtype: Any, memory_format: Any = None) -> Any:
     if memory_format in (channels_last, channels_last_3d):
         wanted = 4 if memory_format is channels_last else 5
         if len(size) != wanted:
-            raise RuntimeError(
-                f"required rank {wanted} tensor to use {memory_format.name} format"
-            )
+            raise RuntimeError(f"required rank {wanted} tensor to use {memory_format.name} format")
         return _C.empty(tuple(size), dtype, channels_last_stride(tuple(size)))
     return _C.empty(tuple(size), dtype)
 
@@ -145,7 +144,9 @@ def full_like(self: Any, fill_value: Any, **kwargs: Any) -> Any:
     dtype, requires_grad, _, memory_format = _options(kwargs, "full_like")
     if isinstance(fill_value, _C.TensorBase):
         fill_value = fill_value.item()
-    return _finish(k.fill(like_allocated(self, dtype, memory_format), fill_value), requires_grad, None)
+    return _finish(
+        k.fill(like_allocated(self, dtype, memory_format), fill_value), requires_grad, None
+    )
 
 
 def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Any:
@@ -177,7 +178,9 @@ def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Any:
 
 
 FUNCTIONS.update(
-    full=full, full_like=_with_input(full_like), empty_strided=empty_strided,
+    full=full,
+    full_like=_with_input(full_like),
+    empty_strided=empty_strided,
     empty_permuted=empty_permuted,
 )
 METHODS.update(new_full=new_full, new_empty_strided=new_empty_strided)
@@ -303,9 +306,15 @@ def _triangle_indices(
 
 
 FUNCTIONS.update(
-    arange=arange, range=range_, linspace=linspace, logspace=logspace, eye=eye,
-    tril_indices=tril_indices, triu_indices=triu_indices,
+    arange=arange,
+    range=range_,
+    linspace=linspace,
+    logspace=logspace,
+    eye=eye,
+    tril_indices=tril_indices,
+    triu_indices=triu_indices,
 )
+
 
 # ---- from data -----------------------------------------------------------------------------------
 def _is_array(data: Any) -> bool:
@@ -385,8 +394,14 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     return tensor_of(data, dtype)
 
 
-def asarray(obj: Any, *, dtype: Any = None, copy: Any = None, requires_grad: bool = False,
-            device: Any = None) -> Any:
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    copy: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Any:
     """A tensor of an object, sharing memory where possible unless ``copy``."""
     result = as_tensor(obj, dtype, device)
     if copy and (result is obj or not isinstance(obj, (list, tuple, int, float))):
@@ -406,15 +421,16 @@ def new_tensor(self: Any, data: Any, **kwargs: Any) -> Any:
     return tensor(data, **kwargs)
 
 
-FUNCTIONS.update(
-    tensor=tensor, as_tensor=as_tensor, asarray=asarray, scalar_tensor=scalar_tensor
-)
+FUNCTIONS.update(tensor=tensor, as_tensor=as_tensor, asarray=asarray, scalar_tensor=scalar_tensor)
 METHODS["new_tensor"] = new_tensor
 
 
 # ---- copies and conversions ----------------------------------------------------------------------
-@op("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", family="copy",
-    vjp=lambda grad: grad)
+@op(
+    "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor",
+    family="copy",
+    vjp=lambda grad: grad,
+)
 def clone(self: Any, memory_format: Any) -> Any:
     if memory_format is contiguous_format:
         return k.dense_copy(self)
@@ -423,8 +439,13 @@ def clone(self: Any, memory_format: Any) -> Any:
     return result
 
 
-@op("_to_copy(Tensor self, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor",
-    family="copy", method=False, node="ToCopyBackward0", vjp=lambda grad, self_dtype: grad.to(self_dtype))
+@op(
+    "_to_copy(Tensor self, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor",
+    family="copy",
+    method=False,
+    node="ToCopyBackward0",
+    vjp=lambda grad, self_dtype: grad.to(self_dtype),
+)
 def to_copy(self: Any, dtype: Any, memory_format: Any) -> Any:
     result = like_allocated(self, dtype, memory_format)
     _C.copy_into(result, self)
@@ -482,9 +503,16 @@ def _conversion(name: str, dtype: Any) -> None:
 
 
 for _name, _dtype in (
-    ("float", _C.float32), ("double", _C.float64), ("half", _C.float16), ("bfloat16", _C.bfloat16),
-    ("int", _C.int32), ("long", _C.int64), ("short", _C.int16), ("char", _C.int8),
-    ("byte", _C.uint8), ("bool", _C.bool),
+    ("float", _C.float32),
+    ("double", _C.float64),
+    ("half", _C.float16),
+    ("bfloat16", _C.bfloat16),
+    ("int", _C.int32),
+    ("long", _C.int64),
+    ("short", _C.int16),
+    ("char", _C.int8),
+    ("byte", _C.uint8),
+    ("bool", _C.bool),
 ):
     _conversion(_name, _dtype)
 
@@ -505,9 +533,14 @@ def contiguous(self: Any, memory_format: Any = contiguous_format) -> Any:
     return self.clone(memory_format=memory_format)
 
 
-@op("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", family="copy",
-    function=False, method=False, node="CopyBackwards",
-    vjp={"self": lambda grad: FUNCTIONS["zeros_like"](grad), "src": lambda grad: grad})
+@op(
+    "copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor",
+    family="copy",
+    function=False,
+    method=False,
+    node="CopyBackwards",
+    vjp={"self": lambda grad: FUNCTIONS["zeros_like"](grad), "src": lambda grad: grad},
+)
 def copy_values(self: Any, src: Any, non_blocking: bool) -> Any:
     result = k.empty_like(self)
     _C.copy_into(result, src)
@@ -527,9 +560,14 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
 METHODS["copy_"] = copy_
 
 
-@op("fill.Scalar(Tensor self, Tensor value) -> Tensor", family="copy", wrapped_numbers=True,
-    method=False, node="FillBackward0",
-    vjp={"self": lambda grad: FUNCTIONS["zeros_like"](grad), "value": lambda grad: grad.sum()})
+@op(
+    "fill.Scalar(Tensor self, Tensor value) -> Tensor",
+    family="copy",
+    wrapped_numbers=True,
+    method=False,
+    node="FillBackward0",
+    vjp={"self": lambda grad: FUNCTIONS["zeros_like"](grad), "value": lambda grad: grad.sum()},
+)
 def fill(self: Any, value: Any) -> Any:
     if isinstance(value, _C.TensorBase):
         if value.ndim:
@@ -603,8 +641,12 @@ METHODS["set_"] = set_
 
 # ---- triangles -----------------------------------------------------------------------------------
 def _triangle_row(name: str, upper: bool) -> None:
-    @op(f"{name}(Tensor self, int diagonal=0) -> Tensor", family="copy", inplace=True,
-        vjp=lambda grad, diagonal: FUNCTIONS[name](grad, diagonal))
+    @op(
+        f"{name}(Tensor self, int diagonal=0) -> Tensor",
+        family="copy",
+        inplace=True,
+        vjp=lambda grad, diagonal: FUNCTIONS[name](grad, diagonal),
+    )
     def kernel(self: Any, diagonal: int) -> Any:
         if self.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")

@@ -21,9 +21,7 @@ def _require_index(name: str, index: Any) -> Any:
 # ---- gather and scatter --------------------------------------------------------------------------
 def _check_ranks(name: str, self: Any, index: Any, what: str = "input") -> None:
     if max(self.ndim, 1) != max(index.ndim, 1):
-        raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as {what} tensor"
-        )
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
 
 
 def _check_index_shape(self: Any, index: Any, dim: int, what: str) -> None:
@@ -36,13 +34,18 @@ def _check_index_shape(self: Any, index: Any, dim: int, what: str) -> None:
 
 
 def _one_dim(tensor: Any) -> Any:
-    return _C.as_strided(tensor, (1,), (1,), tensor.storage_offset()) if tensor.ndim == 0 else tensor
+    return (
+        _C.as_strided(tensor, (1,), (1,), tensor.storage_offset()) if tensor.ndim == 0 else tensor
+    )
 
 
-@op("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
+@op(
+    "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
     family="indexing",
     vjp=lambda grad, self_size, dim, index: FUNCTIONS["zeros"](
-        tuple(self_size), dtype=grad.dtype).scatter_add(dim, index, grad))
+        tuple(self_size), dtype=grad.dtype
+    ).scatter_add(dim, index, grad),
+)
 def gather(self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
     dim = k.wrap_dim(dim, self.ndim)
     out = k.empty(tuple(index.shape), self.dtype)
@@ -90,10 +93,15 @@ def _copied(self: Any) -> Any:
     return result
 
 
-@op("scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", family="indexing",
+@op(
+    "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor",
+    family="indexing",
     inplace=True,
-    vjp={"self": lambda grad, dim, index: grad.scatter(dim, index, 0),
-         "src": lambda grad, dim, index, src_size: _gather_like(grad, dim, index, src_size)})
+    vjp={
+        "self": lambda grad, dim, index: grad.scatter(dim, index, 0),
+        "src": lambda grad, dim, index, src_size: _gather_like(grad, dim, index, src_size),
+    },
+)
 def scatter_src(self: Any, dim: int, index: Any, src: Any) -> Any:
     return scatter_into(_copied(self), dim, index, src, "set")
 
@@ -109,8 +117,12 @@ def _gather_like(grad: Any, dim: int, index: Any, size: Any) -> Any:
     return padded
 
 
-@op("scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", family="indexing",
-    node="ScatterBackward1", vjp=lambda grad, dim, index: grad.scatter(dim, index, 0))
+@op(
+    "scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
+    family="indexing",
+    node="ScatterBackward1",
+    vjp=lambda grad, dim, index: grad.scatter(dim, index, 0),
+)
 def scatter_value(self: Any, dim: int, index: Any, value: Any) -> Any:
     return scatter_into(_copied(self), dim, index, value, "set")
 
@@ -142,10 +154,15 @@ FUNCTIONS["scatter"] = METHODS["scatter"] = _with_reduce(_scatter, False)
 FUNCTIONS["scatter_"] = METHODS["scatter_"] = _with_reduce(_scatter_, True)
 
 
-@op("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", family="indexing",
+@op(
+    "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor",
+    family="indexing",
     inplace=True,
-    vjp={"self": lambda grad: grad,
-         "src": lambda grad, dim, index, src_size: _gather_like(grad, dim, index, src_size)})
+    vjp={
+        "self": lambda grad: grad,
+        "src": lambda grad, dim, index, src_size: _gather_like(grad, dim, index, src_size),
+    },
+)
 def scatter_add(self: Any, dim: int, index: Any, src: Any) -> Any:
     return scatter_into(_copied(self), dim, index, src, "add")
 
@@ -154,10 +171,18 @@ _MODES = {"sum": "add", "prod": "multiply", "amax": "amax", "amin": "amin", "mea
 _IDENTITY = {"sum": 0, "prod": 1, "amax": None, "amin": None, "mean": 0}
 
 
-@op("scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool "
-    "include_self=True) -> Tensor", family="indexing", inplace=True, node="ScatterReduceBackward0",
-    vjp={"self, src": lambda grad, self, dim, index, src, reduce, include_self, result:
-         _scatter_reduce_backward(grad, self, dim, index, src, reduce, include_self, result)})
+@op(
+    "scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool "
+    "include_self=True) -> Tensor",
+    family="indexing",
+    inplace=True,
+    node="ScatterReduceBackward0",
+    vjp={
+        "self, src": lambda grad, self, dim, index, src, reduce, include_self, result: (
+            _scatter_reduce_backward(grad, self, dim, index, src, reduce, include_self, result)
+        )
+    },
+)
 def scatter_reduce(
     self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool
 ) -> Any:
@@ -196,7 +221,14 @@ def _scatter_counts(self: Any, dim: int, index: Any, src: Any, include_self: boo
 
 
 def _scatter_reduce_backward(
-    grad: Any, self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool, result: Any
+    grad: Any,
+    self: Any,
+    dim: int,
+    index: Any,
+    src: Any,
+    reduce: str,
+    include_self: bool,
+    result: Any,
 ) -> tuple[Any, Any]:
     where = FUNCTIONS["where"]
     if reduce == "sum":
@@ -220,22 +252,29 @@ def _scatter_reduce_backward(
         grad_self = where(self == 0, 0.0, grad * result / masked)
         zero_in_src = src == 0
         safe = src.masked_fill(zero_in_src, 1)
-        zeros_here = FUNCTIONS["zeros_like"](self).scatter_add(dim, index, zero_in_src.to(self.dtype))
+        zeros_here = FUNCTIONS["zeros_like"](self).scatter_add(
+            dim, index, zero_in_src.to(self.dtype)
+        )
         single = (zeros_here.gather(dim, index) == 1) & zero_in_src
         without = self.detach().scatter_reduce(dim, index, safe, "prod", include_self=include_self)
         self_zero = (self == 0).logical_and(zeros_here == 0)
         rest = FUNCTIONS["ones_like"](self).scatter_reduce(dim, index, src, "prod")
         grad_self = where(self_zero, grad * rest, grad_self)
         slope = (grad * result).gather(dim, index) / safe
-        grad_src = where(zero_in_src, where(single, (grad * without).gather(dim, index), 0.0), slope)
+        grad_src = where(
+            zero_in_src, where(single, (grad * without).gather(dim, index), 0.0), slope
+        )
     if not include_self and grad_self is not None:
         grad_self = grad_self.scatter(dim, index, 0)
     return grad_self, grad_src
 
 
 # ---- along one dim -------------------------------------------------------------------------------
-@op("index_select(Tensor self, int dim, Tensor index) -> Tensor", family="indexing",
-    vjp=lambda grad, self_size, dim, index: _index_select_backward(grad, self_size, dim, index))
+@op(
+    "index_select(Tensor self, int dim, Tensor index) -> Tensor",
+    family="indexing",
+    vjp=lambda grad, self_size, dim, index: _index_select_backward(grad, self_size, dim, index),
+)
 def index_select(self: Any, dim: int, index: Any) -> Any:
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
@@ -301,11 +340,17 @@ def _along(self: Any, dim: int, index: Any, source: Any, mode: str) -> Any:
     return result
 
 
-@op("index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
-    family="indexing", inplace=True,
-    vjp={"self": lambda grad: grad,
-         "source": lambda grad, dim, index, alpha, source_size: _index_back(
-             grad, dim, index, source_size) * alpha})
+@op(
+    "index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
+    family="indexing",
+    inplace=True,
+    vjp={
+        "self": lambda grad: grad,
+        "source": lambda grad, dim, index, alpha, source_size: (
+            _index_back(grad, dim, index, source_size) * alpha
+        ),
+    },
+)
 def index_add(self: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
     if self.dtype is not source.dtype:
         raise RuntimeError("index_add_(): self and source expected to have the same dtype")
@@ -318,18 +363,29 @@ def _index_back(grad: Any, dim: int, index: Any, size: Any) -> Any:
     return grad.index_select(dim, index).reshape(tuple(size))
 
 
-@op("index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor", family="indexing",
+@op(
+    "index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor",
+    family="indexing",
     inplace=True,
-    vjp={"self": lambda grad, dim, index: grad.index_fill(dim, index, 0),
-         "source": lambda grad, dim, index, source_size: _index_back(grad, dim, index, source_size)})
+    vjp={
+        "self": lambda grad, dim, index: grad.index_fill(dim, index, 0),
+        "source": lambda grad, dim, index, source_size: _index_back(grad, dim, index, source_size),
+    },
+)
 def index_copy(self: Any, dim: int, index: Any, source: Any) -> Any:
     return _along(self, dim, index, source, "set")
 
 
-@op("index_fill.int_Scalar(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
-    family="indexing", wrapped_numbers=True, inplace=True,
-    vjp={"self": lambda grad, dim, index: grad.index_fill(dim, index, 0),
-         "value": lambda grad, dim, index: grad.index_select(dim, index.unique()).sum()})
+@op(
+    "index_fill.int_Scalar(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
+    family="indexing",
+    wrapped_numbers=True,
+    inplace=True,
+    vjp={
+        "self": lambda grad, dim, index: grad.index_fill(dim, index, 0),
+        "value": lambda grad, dim, index: grad.index_select(dim, index.unique()).sum(),
+    },
+)
 def index_fill(self: Any, dim: int, index: Any, value: Any) -> Any:
     if isinstance(value, _C.TensorBase):
         if value.ndim:
@@ -387,9 +443,15 @@ def take_along_dim(self: Any, indices: Any, dim: int | None = None) -> Any:
     return self.expand(tuple(own)).gather(at, indices.expand(tuple(other)))
 
 
-@op("take(Tensor self, Tensor index) -> Tensor", family="indexing",
-    vjp=lambda grad, self_size, index: FUNCTIONS["zeros"](
-        (k.numel(self_size),), dtype=grad.dtype).put(index, grad, True).reshape(tuple(self_size)))
+@op(
+    "take(Tensor self, Tensor index) -> Tensor",
+    family="indexing",
+    vjp=lambda grad, self_size, index: (
+        FUNCTIONS["zeros"]((k.numel(self_size),), dtype=grad.dtype)
+        .put(index, grad, True)
+        .reshape(tuple(self_size))
+    ),
+)
 def take(self: Any, index: Any) -> Any:
     if index.dtype is not _C.int64:
         raise RuntimeError(
@@ -401,11 +463,19 @@ def take(self: Any, index: Any) -> Any:
     return index_read(flat, [index])
 
 
-@op("put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor",
-    family="indexing", inplace=True,
-    vjp={"self": lambda grad, self_size, index, accumulate: grad if accumulate
-         else grad.put(index, FUNCTIONS["zeros"](tuple(index.shape), dtype=grad.dtype)),
-         "source": lambda grad, index, source_size: grad.take(index).reshape(tuple(source_size))})
+@op(
+    "put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor",
+    family="indexing",
+    inplace=True,
+    vjp={
+        "self": lambda grad, self_size, index, accumulate: (
+            grad
+            if accumulate
+            else grad.put(index, FUNCTIONS["zeros"](tuple(index.shape), dtype=grad.dtype))
+        ),
+        "source": lambda grad, index, source_size: grad.take(index).reshape(tuple(source_size)),
+    },
+)
 def put(self: Any, index: Any, source: Any, accumulate: bool) -> Any:
     if index.dtype is not _C.int64:
         raise RuntimeError(
@@ -435,15 +505,21 @@ def _mask(name: str, mask: Any) -> Any:
     raise RuntimeError(f"{name} expected BoolTensor for mask, but got {scalar_name(mask.dtype)}")
 
 
-@op("masked_fill.Scalar(Tensor self, Tensor mask, Tensor value) -> Tensor", family="pointwise",
-    wrapped_numbers=True, inplace=True, node="MaskedFillBackward0",
-    vjp={"self": lambda grad, mask: grad.masked_fill(mask, 0),
-         "value": lambda grad, mask: FUNCTIONS["where"](mask, grad, 0.0).sum()})
+@op(
+    "masked_fill.Scalar(Tensor self, Tensor mask, Tensor value) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+    node="MaskedFillBackward0",
+    vjp={
+        "self": lambda grad, mask: grad.masked_fill(mask, 0),
+        "value": lambda grad, mask: FUNCTIONS["where"](mask, grad, 0.0).sum(),
+    },
+)
 def masked_fill(self: Any, mask: Any, value: Any) -> Any:
     if mask.dtype is not _C.bool:
         raise RuntimeError(
-            "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{mask.dtype.name}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.name}"
         )
     if isinstance(value, _C.TensorBase) and value.ndim:
         raise RuntimeError(
@@ -453,14 +529,15 @@ def masked_fill(self: Any, mask: Any, value: Any) -> Any:
     if isinstance(value, _C.TensorBase):
         value = value.item()
     if isinstance(value, float) and not self.dtype.is_floating_point:
-        raise RuntimeError(
-            f"value cannot be converted to type {self.dtype.name} without overflow"
-        )
+        raise RuntimeError(f"value cannot be converted to type {self.dtype.name} without overflow")
     return k.ternary("where", mask, _C.from_data(value, self.dtype), self, 0.0, self.dtype)
 
 
-@op("masked_select(Tensor self, Tensor mask) -> Tensor", family="indexing",
-    vjp=lambda grad, self_size, mask: _masked_select_backward(grad, self_size, mask))
+@op(
+    "masked_select(Tensor self, Tensor mask) -> Tensor",
+    family="indexing",
+    vjp=lambda grad, self_size, mask: _masked_select_backward(grad, self_size, mask),
+)
 def masked_select(self: Any, mask: Any) -> Any:
     if mask.dtype is not _C.bool:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
@@ -474,10 +551,15 @@ def _masked_select_backward(grad: Any, self_size: Any, mask: Any) -> Any:
     return zeros.masked_scatter(mask, grad)
 
 
-@op("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", family="indexing",
+@op(
+    "masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor",
+    family="indexing",
     inplace=True,
-    vjp={"self": lambda grad, mask: grad.masked_fill(mask, 0),
-         "source": lambda grad, mask, source_size: _masked_scatter_source(grad, mask, source_size)})
+    vjp={
+        "self": lambda grad, mask: grad.masked_fill(mask, 0),
+        "source": lambda grad, mask, source_size: _masked_scatter_source(grad, mask, source_size),
+    },
+)
 def masked_scatter(self: Any, mask: Any, source: Any) -> Any:
     if self.dtype is not source.dtype:
         raise RuntimeError(
@@ -491,9 +573,7 @@ def masked_scatter(self: Any, mask: Any, source: Any) -> Any:
     positions = _nonzero_columns(k.expand_to(mask, size))
     count = positions[0].shape[0] if positions else int(mask.item())
     if count > source.numel():
-        raise RuntimeError(
-            "Number of elements of source < number of ones in mask"
-        )
+        raise RuntimeError("Number of elements of source < number of ones in mask")
     flat = k.reshaped(k.contiguous(source), (source.numel(),))
     values = _C.as_strided(flat, (count,), (1,), flat.storage_offset())
     if not positions:
@@ -553,9 +633,7 @@ METHODS["nonzero_static"] = FUNCTIONS["nonzero_static"]
 def _nonzero_columns(mask: Any) -> list[Any]:
     indices = nonzero_row.kernel(mask)
     count = indices.shape[0]
-    return [
-        _C.as_strided(indices, (count,), (mask.ndim,), d) for d in range(mask.ndim)
-    ]
+    return [_C.as_strided(indices, (count,), (mask.ndim,), d) for d in range(mask.ndim)]
 
 
 # ---- advanced indexing ---------------------------------------------------------------------------
@@ -578,9 +656,7 @@ def _expand_masks(self: Any, indices: Sequence[Any]) -> list[Any]:
         elif index.dtype in (_C.int64, _C.int32, _C.int16, _C.int8):
             result.append(k.cast(index, _C.int64))
         else:
-            raise IndexError(
-                "tensors used as indices must be long, int, byte or bool tensors"
-            )
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     if len(result) > self.ndim:
         raise IndexError(
             f"too many indices for tensor of dimension {self.ndim} (got {len(result)})"
@@ -606,7 +682,9 @@ def _index_geometry(self: Any, indices: list[Any]) -> tuple[tuple[int, ...], Any
     after = [d for d in kept if d not in before]
     size = (*(self.shape[d] for d in before), *common, *(self.shape[d] for d in after))
     stride = (
-        *(self.stride(d) for d in before), *(0,) * len(common), *(self.stride(d) for d in after)
+        *(self.stride(d) for d in before),
+        *(0,) * len(common),
+        *(self.stride(d) for d in after),
     )
     base = _C.as_strided(self, size, stride, self.storage_offset()) if _fits(self) else self
     offsets_base = k.full((*common, *(1,) * len(after)), 0, _C.int64)
@@ -614,7 +692,9 @@ def _index_geometry(self: Any, indices: list[Any]) -> tuple[tuple[int, ...], Any
         index = indices[d]
         wide = k.expand_to(index, common)
         wide = _C.as_strided(
-            wide, (*common, *(1,) * len(after)), (*wide.stride(), *(0,) * len(after)),
+            wide,
+            (*common, *(1,) * len(after)),
+            (*wide.stride(), *(0,) * len(after)),
             wide.storage_offset(),
         )
         if offsets_base.numel():
@@ -676,19 +756,34 @@ def _broadcasts(size: Sequence[int], target: Sequence[int]) -> bool:
     return extra >= 0 and all(s in (1, t) for s, t in zip(size, target[extra:], strict=True))
 
 
-@op("index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", family="indexing", function=False,
+@op(
+    "index.Tensor(Tensor self, Tensor?[] indices) -> Tensor",
+    family="indexing",
+    function=False,
     method=False,
-    vjp={"self": lambda grad, self_size, indices: FUNCTIONS["index_put"](
-        FUNCTIONS["zeros"](tuple(self_size), dtype=grad.dtype), indices, grad, True)})
+    vjp={
+        "self": lambda grad, self_size, indices: FUNCTIONS["index_put"](
+            FUNCTIONS["zeros"](tuple(self_size), dtype=grad.dtype), indices, grad, True
+        )
+    },
+)
 def index(self: Any, indices: Any) -> Any:
     return index_read(self, list(indices))
 
 
-@op("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor",
-    family="indexing", inplace=True,
-    vjp={"self": lambda grad, indices, accumulate, values_dtype: grad if accumulate
-         else FUNCTIONS["index_put"](grad, indices, FUNCTIONS["zeros"]((), dtype=grad.dtype)),
-         "values": lambda grad, indices: index(grad, indices)})
+@op(
+    "index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor",
+    family="indexing",
+    inplace=True,
+    vjp={
+        "self": lambda grad, indices, accumulate, values_dtype: (
+            grad
+            if accumulate
+            else FUNCTIONS["index_put"](grad, indices, FUNCTIONS["zeros"]((), dtype=grad.dtype))
+        ),
+        "values": lambda grad, indices: index(grad, indices),
+    },
+)
 def index_put(self: Any, indices: Any, values: Any, accumulate: bool) -> Any:
     if self.dtype is not values.dtype:
         raise RuntimeError(
@@ -707,9 +802,7 @@ def _to_index(item: Any) -> Any:
     if isinstance(item, _C.TensorBase):
         if item.ndim == 0 and item.dtype is not _C.bool and item.dtype is not _C.uint8:
             if item.dtype.is_floating_point:
-                raise IndexError(
-                    "tensors used as indices must be long, int, byte or bool tensors"
-                )
+                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             return item
         return item
     if isinstance(item, (list, tuple, range)) or hasattr(item, "__array__"):
@@ -787,9 +880,7 @@ def _dims_used(entry: Any) -> int:
 def _checked_select(view: Any, dim: int, at: int) -> Any:
     size = view.shape[dim]
     if not -size <= at < size:
-        raise IndexError(
-            f"index {at} is out of bounds for dimension {dim} with size {size}"
-        )
+        raise IndexError(f"index {at} is out of bounds for dimension {dim} with size {size}")
     return view.select(dim, at)
 
 
@@ -839,11 +930,17 @@ _C.set_handlers(getitem=getitem, setitem=setitem)
 
 
 # ---- embedding -----------------------------------------------------------------------------------
-@op("embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, "
-    "bool sparse=False) -> Tensor", family="indexing", method=False,
-    vjp={"weight": lambda grad, indices, weight_size, padding_idx, scale_grad_by_freq:
-         FUNCTIONS["embedding_backward"](
-             grad, indices, weight_size[0], padding_idx, scale_grad_by_freq)})
+@op(
+    "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, "
+    "bool sparse=False) -> Tensor",
+    family="indexing",
+    method=False,
+    vjp={
+        "weight": lambda grad, indices, weight_size, padding_idx, scale_grad_by_freq: FUNCTIONS[
+            "embedding_backward"
+        ](grad, indices, weight_size[0], padding_idx, scale_grad_by_freq)
+    },
+)
 def embedding(
     weight: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool, sparse: bool
 ) -> Any:
@@ -864,10 +961,17 @@ def _legacy(dtype: Any) -> str:
     return f"{scalar_name(dtype)}Tensor"
 
 
-@op("embedding_backward(Tensor grad_output, Tensor indices, int num_weights, int padding_idx, bool "
-    "scale_grad_by_freq) -> Tensor", family="indexing", method=False,
-    vjp={"grad_output": lambda grad, indices, padding_idx, scale_grad_by_freq: _embedding_double(
-        grad, indices, padding_idx, scale_grad_by_freq)})
+@op(
+    "embedding_backward(Tensor grad_output, Tensor indices, int num_weights, int padding_idx, bool "
+    "scale_grad_by_freq) -> Tensor",
+    family="indexing",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, indices, padding_idx, scale_grad_by_freq: _embedding_double(
+            grad, indices, padding_idx, scale_grad_by_freq
+        )
+    },
+)
 def embedding_backward(
     grad_output: Any, indices: Any, num_weights: int, padding_idx: int, scale_grad_by_freq: bool
 ) -> Any:
@@ -875,8 +979,13 @@ def embedding_backward(
     flat = k.reshaped(k.contiguous(k.cast(indices, _C.int64)), (indices.numel(),))
     grads = k.reshaped(k.contiguous(grad_output), (indices.numel(), columns))
     if scale_grad_by_freq:
-        counts = _along(k.full((num_weights,), 0, grads.dtype), 0, flat,
-                        k.full((flat.shape[0],), 1, grads.dtype), "add")
+        counts = _along(
+            k.full((num_weights,), 0, grads.dtype),
+            0,
+            flat,
+            k.full((flat.shape[0],), 1, grads.dtype),
+            "add",
+        )
         weights = index_select.kernel(counts, 0, flat)
         grads = k.binary("div", grads, k.reshaped(weights, (flat.shape[0], 1)))
     result = _along(k.full((num_weights, columns), 0, grads.dtype), 0, flat, grads, "add")

@@ -30,17 +30,31 @@ def _check_dtypes(a: Any, b: Any) -> None:
         )
 
 
-_C_NAMES = {"float32": "float", "float64": "double", "int64": "long long", "int32": "int",
-            "int16": "short", "int8": "signed char", "uint8": "unsigned char",
-            "float16": "c10::Half", "bfloat16": "c10::BFloat16"}
+_C_NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "int64": "long long",
+    "int32": "int",
+    "int16": "short",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+}
 
 
 def _c_name(dtype: Any) -> str:
     return _C_NAMES.get(dtype.name, dtype.name)
 
 
-@op("mm(Tensor self, Tensor mat2) -> Tensor", family="matmul",
-    vjp={"self": lambda grad, mat2: grad.mm(mat2.t()), "mat2": lambda grad, self: self.t().mm(grad)})
+@op(
+    "mm(Tensor self, Tensor mat2) -> Tensor",
+    family="matmul",
+    vjp={
+        "self": lambda grad, mat2: grad.mm(mat2.t()),
+        "mat2": lambda grad, self: self.t().mm(grad),
+    },
+)
 def mm(self: Any, mat2: Any) -> Any:
     if self.ndim != 2:
         raise RuntimeError("self must be a matrix")
@@ -80,15 +94,22 @@ def _alpha_beta(dtype: Any, alpha: Any, beta: Any) -> tuple[float, float]:
     return float(alpha), float(beta)
 
 
-@op("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
-    family="matmul", inplace=True,
-    vjp={"self": lambda grad, beta: _times(grad, beta),
-         "mat1": lambda grad, mat2, alpha: _times(grad.mm(mat2.t()), alpha),
-         "mat2": lambda grad, mat1, alpha: _times(mat1.t().mm(grad), alpha)})
+@op(
+    "addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+    family="matmul",
+    inplace=True,
+    vjp={
+        "self": lambda grad, beta: _times(grad, beta),
+        "mat1": lambda grad, mat2, alpha: _times(grad.mm(mat2.t()), alpha),
+        "mat2": lambda grad, mat1, alpha: _times(mat1.t().mm(grad), alpha),
+    },
+)
 def addmm(self: Any, mat1: Any, mat2: Any, beta: Any, alpha: Any) -> Any:
     if mat1.ndim != 2 or mat2.ndim != 2:
         which = "mat1" if mat1.ndim != 2 else "mat2"
-        raise RuntimeError(f"{which} must be a matrix, got {(mat1 if mat1.ndim != 2 else mat2).ndim}-D tensor")
+        raise RuntimeError(
+            f"{which} must be a matrix, got {(mat1 if mat1.ndim != 2 else mat2).ndim}-D tensor"
+        )
     _check_product(mat1, mat2)
     _check_self_dtype(self, mat1)
     size = (mat1.shape[0], mat2.shape[1])
@@ -128,9 +149,14 @@ def _expanded(self: Any, size: Sequence[int]) -> Any:
     return k.expand_to(self, size)
 
 
-@op("bmm(Tensor self, Tensor mat2) -> Tensor", family="matmul",
-    vjp={"self": lambda grad, mat2: grad.bmm(mat2.transpose(1, 2)),
-         "mat2": lambda grad, self: self.transpose(1, 2).bmm(grad)})
+@op(
+    "bmm(Tensor self, Tensor mat2) -> Tensor",
+    family="matmul",
+    vjp={
+        "self": lambda grad, mat2: grad.bmm(mat2.transpose(1, 2)),
+        "mat2": lambda grad, self: self.transpose(1, 2).bmm(grad),
+    },
+)
 def bmm(self: Any, mat2: Any) -> Any:
     _check_batches(self, mat2)
     out = k.empty((self.shape[0], self.shape[1], mat2.shape[2]), self.dtype)
@@ -151,11 +177,16 @@ def _check_batches(a: Any, b: Any) -> None:
     _check_dtypes(a, b)
 
 
-@op("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
-    family="matmul", inplace=True,
-    vjp={"self": lambda grad, beta: _times(grad, beta),
-         "batch1": lambda grad, batch2, alpha: _times(grad.bmm(batch2.transpose(1, 2)), alpha),
-         "batch2": lambda grad, batch1, alpha: _times(batch1.transpose(1, 2).bmm(grad), alpha)})
+@op(
+    "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+    family="matmul",
+    inplace=True,
+    vjp={
+        "self": lambda grad, beta: _times(grad, beta),
+        "batch1": lambda grad, batch2, alpha: _times(grad.bmm(batch2.transpose(1, 2)), alpha),
+        "batch2": lambda grad, batch1, alpha: _times(batch1.transpose(1, 2).bmm(grad), alpha),
+    },
+)
 def baddbmm(self: Any, batch1: Any, batch2: Any, beta: Any, alpha: Any) -> Any:
     _check_batches(batch1, batch2)
     _check_self_dtype(self, batch1)
@@ -181,13 +212,14 @@ def _combined(self: Any, product: Any, beta: Any, alpha: Any) -> Any:
     return scaled if beta == 0 else _times(self, beta) + scaled
 
 
-@op("mv(Tensor self, Tensor vec) -> Tensor", family="matmul",
-    vjp={"self": lambda grad, vec: grad.outer(vec), "vec": lambda grad, self: self.t().mv(grad)})
+@op(
+    "mv(Tensor self, Tensor vec) -> Tensor",
+    family="matmul",
+    vjp={"self": lambda grad, vec: grad.outer(vec), "vec": lambda grad, self: self.t().mv(grad)},
+)
 def mv(self: Any, vec: Any) -> Any:
     if self.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(
-            f"vector + matrix @ vector expected, got 1, {self.ndim}, {vec.ndim}"
-        )
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {self.ndim}, {vec.ndim}")
     if self.shape[1] != vec.shape[0]:
         raise RuntimeError(
             f"size mismatch, got input ({self.shape[0]}), mat ({self.shape[0]}x{self.shape[1]}), vec "
@@ -203,13 +235,14 @@ def addmv(self: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> An
     return _combined(self, FUNCTIONS["mv"](mat, vec), beta, alpha)
 
 
-@op("dot(Tensor self, Tensor tensor) -> Tensor", family="matmul",
-    vjp={"self": lambda grad, tensor: grad * tensor, "tensor": lambda grad, self: grad * self})
+@op(
+    "dot(Tensor self, Tensor tensor) -> Tensor",
+    family="matmul",
+    vjp={"self": lambda grad, tensor: grad * tensor, "tensor": lambda grad, self: grad * self},
+)
 def dot(self: Any, tensor: Any) -> Any:
     if self.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(
-            f"1D tensors expected, but got {self.ndim}D and {tensor.ndim}D tensors"
-        )
+        raise RuntimeError(f"1D tensors expected, but got {self.ndim}D and {tensor.ndim}D tensors")
     if self.dtype is not tensor.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "
@@ -222,7 +255,9 @@ def dot(self: Any, tensor: Any) -> Any:
             f"but got {self.numel()} and {tensor.numel()} elements respectively"
         )
     row = _C.as_strided(self, (1, self.shape[0]), (0, self.stride(0)), self.storage_offset())
-    column = _C.as_strided(tensor, (self.shape[0], 1), (tensor.stride(0), 0), tensor.storage_offset())
+    column = _C.as_strided(
+        tensor, (self.shape[0], 1), (tensor.stride(0), 0), tensor.storage_offset()
+    )
     return k.reshaped(mm.kernel(row, column), ())
 
 
@@ -265,8 +300,7 @@ def matmul(self: Any, other: Any) -> Any:
     a, b = self.ndim, other.ndim
     if a == 0 or b == 0:
         raise RuntimeError(
-            "both arguments to matmul need to be at least 1D, but they are "
-            f"{a}D and {b}D"
+            f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D"
         )
     if a == 1 and b == 1:
         return FUNCTIONS["dot"](self, other)
@@ -313,21 +347,37 @@ def rmatmul(self: Any, other: Any) -> Any:
     return FUNCTIONS["matmul"](other, self)
 
 
-@op("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", family="matmul",
-    function=False, method=False, node="AddmmBackward0",
-    vjp={"input": lambda grad, weight: FUNCTIONS["matmul"](grad, weight),
-         "weight": lambda grad, input: _linear_weight(grad, input),
-         "bias": lambda grad, bias_size: grad.sum(tuple(range(grad.ndim - len(bias_size))))
-         if grad.ndim > len(bias_size) else grad})
+@op(
+    "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
+    family="matmul",
+    function=False,
+    method=False,
+    node="AddmmBackward0",
+    vjp={
+        "input": lambda grad, weight: FUNCTIONS["matmul"](grad, weight),
+        "weight": lambda grad, input: _linear_weight(grad, input),
+        "bias": lambda grad, bias_size: (
+            grad.sum(tuple(range(grad.ndim - len(bias_size))))
+            if grad.ndim > len(bias_size)
+            else grad
+        ),
+    },
+)
 def linear(input: Any, weight: Any, bias: Any) -> Any:
     if weight.ndim not in (1, 2):
-        raise RuntimeError(f"linear(): weight must be a vector or a matrix, got {weight.ndim}-D tensor")
+        raise RuntimeError(
+            f"linear(): weight must be a vector or a matrix, got {weight.ndim}-D tensor"
+        )
     if input.ndim == 0:
         raise RuntimeError(
             f"both arguments to linear need to be at least 1D, but they are 0D and {weight.ndim}D"
         )
-    matrix = weight if weight.ndim == 2 else _C.as_strided(
-        weight, (1, weight.shape[0]), (0, weight.stride(0)), weight.storage_offset()
+    matrix = (
+        weight
+        if weight.ndim == 2
+        else _C.as_strided(
+            weight, (1, weight.shape[0]), (0, weight.stride(0)), weight.storage_offset()
+        )
     )
     inner = input.shape[-1]
     rows = k.numel(input.shape[:-1])
@@ -335,7 +385,9 @@ def linear(input: Any, weight: Any, bias: Any) -> Any:
     if input.ndim != 2:
         flat = k.reshaped(flat, (rows, inner))
     transposed = _C.as_strided(
-        matrix, (matrix.shape[1], matrix.shape[0]), (matrix.stride(1), matrix.stride(0)),
+        matrix,
+        (matrix.shape[1], matrix.shape[0]),
+        (matrix.stride(1), matrix.stride(0)),
         matrix.storage_offset(),
     )
     if bias is None:

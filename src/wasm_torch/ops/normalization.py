@@ -35,27 +35,42 @@ def _softmax_gradient(grad_output: Any, output: Any, dim: int, log: bool) -> Any
     return out
 
 
-@op("_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", family="norm", method=False,
+@op(
+    "_softmax(Tensor self, int dim, bool half_to_float) -> Tensor",
+    family="norm",
+    method=False,
     node="SoftmaxBackward0",
-    vjp=lambda grad, result, dim: FUNCTIONS["_softmax_backward_data"](grad, result, dim))
+    vjp=lambda grad, result, dim: FUNCTIONS["_softmax_backward_data"](grad, result, dim),
+)
 def softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
     return _softmax(self, dim, False)
 
 
-@op("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", family="norm", method=False,
+@op(
+    "_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor",
+    family="norm",
+    method=False,
     node="LogSoftmaxBackward0",
-    vjp=lambda grad, result, dim: FUNCTIONS["_log_softmax_backward_data"](grad, result, dim))
+    vjp=lambda grad, result, dim: FUNCTIONS["_log_softmax_backward_data"](grad, result, dim),
+)
 def log_softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
     return _softmax(self, dim, True)
 
 
-@op("_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType? "
-    "input_dtype=None) -> Tensor", family="norm",
+@op(
+    "_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType? "
+    "input_dtype=None) -> Tensor",
+    family="norm",
     method=False,
-    vjp={"grad_output": lambda grad, output, dim: FUNCTIONS["_softmax_backward_data"](
-             grad, output, dim),
-         "output": lambda grad, grad_output, output, dim: _softmax_curvature(
-             grad, grad_output, output, dim)})
+    vjp={
+        "grad_output": lambda grad, output, dim: FUNCTIONS["_softmax_backward_data"](
+            grad, output, dim
+        ),
+        "output": lambda grad, grad_output, output, dim: _softmax_curvature(
+            grad, grad_output, output, dim
+        ),
+    },
+)
 def softmax_backward_data(grad_output: Any, output: Any, dim: int, input_dtype: Any) -> Any:
     return _softmax_gradient(grad_output, output, dim, False)
 
@@ -66,21 +81,24 @@ def _sum(value: Any, dim: int) -> Any:
 
 def _softmax_curvature(grad: Any, grad_output: Any, output: Any, dim: int) -> Any:
     """d/dy of y * (g - sum(g * y)), times the incoming gradient."""
-    return (
-        grad * (grad_output - _sum(grad_output * output, dim))
-        - grad_output * _sum(grad * output, dim)
+    return grad * (grad_output - _sum(grad_output * output, dim)) - grad_output * _sum(
+        grad * output, dim
     )
 
 
-@op("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType? "
+@op(
+    "_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType? "
     "input_dtype=None) -> Tensor",
-    family="norm", method=False,
-    vjp={"grad_output": lambda grad, output, dim: grad - _sum(grad * output.exp(), dim),
-         "output": lambda grad, grad_output, output, dim: -output.exp()
-         * _sum(grad_output, dim) * grad})
-def log_softmax_backward_data(
-    grad_output: Any, output: Any, dim: int, input_dtype: Any
-) -> Any:
+    family="norm",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, output, dim: grad - _sum(grad * output.exp(), dim),
+        "output": lambda grad, grad_output, output, dim: (
+            -output.exp() * _sum(grad_output, dim) * grad
+        ),
+    },
+)
+def log_softmax_backward_data(grad_output: Any, output: Any, dim: int, input_dtype: Any) -> Any:
     return _softmax_gradient(grad_output, output, dim, True)
 
 
@@ -101,8 +119,8 @@ def log_softmax(self: Any, dim: int, dtype: Any = None) -> Any:
 @composite()
 def _safe_softmax(self: Any, dim: int, dtype: Any = None) -> Any:
     """Softmax in which a row of nothing but -inf gives zeros."""
-    out = softmax(self, dim, dtype)
-    return out.masked_fill((self == -math.inf).all(dim, True), 0.0)
+    empty = (self == -math.inf).all(dim, True)
+    return softmax(self.masked_fill(empty, 0.0), dim, dtype).masked_fill(empty, 0.0)
 
 
 # ---- layer norm ----------------------------------------------------------------------------------
@@ -115,7 +133,9 @@ def _statistics_shape(input: Any, normalized: tuple[int, ...]) -> tuple[int, ...
     return (*input.shape[:kept], *(1,) * len(normalized))
 
 
-def check_normalized_shape(name: str, input: Any, normalized: tuple[int, ...], **parameters: Any) -> None:
+def check_normalized_shape(
+    name: str, input: Any, normalized: tuple[int, ...], **parameters: Any
+) -> None:
     """torch's checks of layer norm's arguments."""
     if not normalized:
         raise RuntimeError(
@@ -136,11 +156,19 @@ def check_normalized_shape(name: str, input: Any, normalized: tuple[int, ...], *
         )
 
 
-@op("native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float "
-    "eps) -> (Tensor, Tensor, Tensor)", family="norm", method=False,
-    vjp={"input, weight, bias": lambda grad, input, normalized_shape, weight, bias_size, result1,
-         result2, needs: _layer_norm_gradients(
-             grad, input, normalized_shape, weight, bias_size, result1, result2, needs)})
+@op(
+    "native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float "
+    "eps) -> (Tensor, Tensor, Tensor)",
+    family="norm",
+    method=False,
+    vjp={
+        "input, weight, bias": lambda grad, input, normalized_shape, weight, bias_size, result1, result2, needs: (
+            _layer_norm_gradients(
+                grad, input, normalized_shape, weight, bias_size, result1, result2, needs
+            )
+        )
+    },
+)
 def native_layer_norm(
     input: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Any, Any, Any]:
@@ -151,16 +179,29 @@ def native_layer_norm(
     out = k.empty(tuple(input.shape), input.dtype)
     mean, rstd = k.empty(shape, input.dtype), k.empty(shape, input.dtype)
     if out.numel():
-        flat = [None if t is None else k.reshaped(k.contiguous(t), (columns,)) for t in (weight, bias)]
+        flat = [
+            None if t is None else k.reshaped(k.contiguous(t), (columns,)) for t in (weight, bias)
+        ]
         k.launch(
-            "layer_norm", k.reshaped(out, (rows, columns)), k.reshaped(mean, (rows,)),
-            k.reshaped(rstd, (rows,)), _rows(input, rows, columns), *flat, eps,
+            "layer_norm",
+            k.reshaped(out, (rows, columns)),
+            k.reshaped(mean, (rows,)),
+            k.reshaped(rstd, (rows,)),
+            _rows(input, rows, columns),
+            *flat,
+            eps,
         )
     return out, mean, rstd
 
 
 def _layer_norm_gradients(
-    grad: Any, input: Any, normalized_shape: Any, weight: Any, bias_size: Any, mean: Any, rstd: Any,
+    grad: Any,
+    input: Any,
+    normalized_shape: Any,
+    weight: Any,
+    bias_size: Any,
+    mean: Any,
+    rstd: Any,
     needs: tuple[bool, ...],
 ) -> tuple[Any, ...]:
     mask = (needs[0], needs[1] and weight is not None, needs[2] and bias_size is not None)
@@ -170,13 +211,24 @@ def _layer_norm_gradients(
     return tuple(g if wanted else None for g, wanted in zip(grads, mask, strict=True))
 
 
-@op("native_layer_norm_backward(Tensor grad_out, Tensor input, int[] normalized_shape, Tensor mean, "
-    "Tensor rstd, Tensor? weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)", family="norm",
+@op(
+    "native_layer_norm_backward(Tensor grad_out, Tensor input, int[] normalized_shape, Tensor mean, "
+    "Tensor rstd, Tensor? weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+    family="norm",
     method=False,
-    vjp={"grad_out, input, weight": lambda grads, grad_out, input, normalized_shape, mean, rstd,
-         weight: _layer_norm_double(grads, grad_out, input, normalized_shape, mean, rstd, weight)})
+    vjp={
+        "grad_out, input, weight": lambda grads, grad_out, input, normalized_shape, mean, rstd, weight: (
+            _layer_norm_double(grads, grad_out, input, normalized_shape, mean, rstd, weight)
+        )
+    },
+)
 def native_layer_norm_backward(
-    grad_out: Any, input: Any, normalized_shape: Any, mean: Any, rstd: Any, weight: Any,
+    grad_out: Any,
+    input: Any,
+    normalized_shape: Any,
+    mean: Any,
+    rstd: Any,
+    weight: Any,
     output_mask: Any,
 ) -> tuple[Any, Any, Any]:
     columns = k.numel(normalized_shape)
@@ -192,8 +244,10 @@ def native_layer_norm_backward(
         k.reshaped(grad_input, (rows, columns)) if need_input else None,
         k.reshaped(grad_weight, (columns,)) if need_weight else None,
         k.reshaped(grad_bias, (columns,)) if need_bias else None,
-        _rows(grad_out, rows, columns), _rows(input, rows, columns),
-        k.reshaped(k.contiguous(mean), (rows,)), k.reshaped(k.contiguous(rstd), (rows,)),
+        _rows(grad_out, rows, columns),
+        _rows(input, rows, columns),
+        k.reshaped(k.contiguous(mean), (rows,)),
+        k.reshaped(k.contiguous(rstd), (rows,)),
         None if weight is None else k.reshaped(k.contiguous(weight), (columns,)),
     )
     return grad_input, grad_weight, grad_bias
@@ -203,21 +257,30 @@ def _present(grads: Any) -> tuple[Any, ...]:
     return tuple(None if g is None or tuple(g.shape) == (0,) else g for g in grads)
 
 
-def _differentiate(function: Any, inputs: tuple[Any, ...], grads: tuple[Any, ...]) -> tuple[Any, ...]:
+def _differentiate(
+    function: Any, inputs: tuple[Any, ...], grads: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """Gradients of a composite's outputs, run anew with history, for its inputs."""
     from wasm_torch.autograd import grad as gradients
 
     previous = _C.set_grad_enabled(True)
     try:
-        leaves = [None if t is None else t if t.requires_grad else t.detach().requires_grad_()
-                  for t in inputs]
+        leaves = [
+            None if t is None else t if t.requires_grad else t.detach().requires_grad_()
+            for t in inputs
+        ]
         outputs = function(*leaves)
         pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if g is not None]
         wanted = [leaf for leaf in leaves if leaf is not None]
-        found = iter(gradients(
-            [o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=previous,
-            allow_unused=True,
-        ))
+        found = iter(
+            gradients(
+                [o for o, _ in pairs],
+                wanted,
+                [g for _, g in pairs],
+                create_graph=previous,
+                allow_unused=True,
+            )
+        )
     finally:
         _C.set_grad_enabled(previous)
     return tuple(None if leaf is None else next(found) for leaf in leaves)
@@ -244,7 +307,11 @@ def _layer_norm_double(
 
 @composite()
 def layer_norm(
-    input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
+    input: Any,
+    normalized_shape: Any,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Any:
     """Normalises over the last dims; see Ba et al. 2016, arXiv:1607.06450."""
@@ -267,29 +334,51 @@ def _channels_view(t: Any) -> Any:
     if not joined:
         t = k.contiguous(t)
         step = 1
-    return _C.as_strided(
-        t, (*t.shape[:2], count), (*t.stride()[:2], step), t.storage_offset()
-    )
+    return _C.as_strided(t, (*t.shape[:2], count), (*t.stride()[:2], step), t.storage_offset())
 
 
-@op("native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? "
+@op(
+    "native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? "
     "running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
-    family="norm", method=False,
-    vjp={"input, weight, bias": lambda grad, input, weight, bias_size, running_mean, running_var,
-         training, eps, result1, result2, needs: _batch_norm_gradients(
-             grad, input, weight, bias_size, running_mean, running_var, training, eps, result1,
-             result2, needs)})
+    family="norm",
+    method=False,
+    vjp={
+        "input, weight, bias": lambda grad, input, weight, bias_size, running_mean, running_var, training, eps, result1, result2, needs: (
+            _batch_norm_gradients(
+                grad,
+                input,
+                weight,
+                bias_size,
+                running_mean,
+                running_var,
+                training,
+                eps,
+                result1,
+                result2,
+                needs,
+            )
+        )
+    },
+)
 def native_batch_norm(
-    input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool,
-    momentum: float, eps: float,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
 ) -> tuple[Any, Any, Any]:
     channels = input.shape[1] if input.ndim > 1 else 0
-    for label, value in (("running_mean", running_mean), ("running_var", running_var),
-                         ("weight", weight), ("bias", bias)):
+    for label, value in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
         if value is not None and value.numel() != channels:
-            raise RuntimeError(
-                f"{label} should contain {channels} elements not {value.numel()}"
-            )
+            raise RuntimeError(f"{label} should contain {channels} elements not {value.numel()}")
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined in eval mode")
     out = output_like(tuple(input.shape), input)
@@ -299,8 +388,18 @@ def native_batch_norm(
         return out, k.fill(save_mean, 0), k.fill(save_invstd, 0)
     wide = _channels_view(out)
     k.launch(
-        "batch_norm", wide, save_mean if training else None, save_invstd if training else None,
-        _channels_view(input), weight, bias, running_mean, running_var, training, momentum, eps,
+        "batch_norm",
+        wide,
+        save_mean if training else None,
+        save_invstd if training else None,
+        _channels_view(input),
+        weight,
+        bias,
+        running_mean,
+        running_var,
+        training,
+        momentum,
+        eps,
     )
     if training:
         for t in (running_mean, running_var):
@@ -310,8 +409,17 @@ def native_batch_norm(
 
 
 def _batch_norm_gradients(
-    grad: Any, input: Any, weight: Any, bias_size: Any, running_mean: Any, running_var: Any,
-    training: bool, eps: float, save_mean: Any, save_invstd: Any, needs: tuple[bool, ...],
+    grad: Any,
+    input: Any,
+    weight: Any,
+    bias_size: Any,
+    running_mean: Any,
+    running_var: Any,
+    training: bool,
+    eps: float,
+    save_mean: Any,
+    save_invstd: Any,
+    needs: tuple[bool, ...],
 ) -> tuple[Any, ...]:
     if not training:
         save_mean = running_mean
@@ -323,33 +431,58 @@ def _batch_norm_gradients(
     return tuple(g if wanted else None for g, wanted in zip(grads, mask, strict=True))
 
 
-@op("native_batch_norm_backward(Tensor grad_out, Tensor input, Tensor? weight, Tensor save_mean, "
+@op(
+    "native_batch_norm_backward(Tensor grad_out, Tensor input, Tensor? weight, Tensor save_mean, "
     "Tensor save_invstd, bool train, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
-    family="norm", method=False,
-    vjp={"grad_out, input, weight": lambda grads, grad_out, input, weight, save_mean, save_invstd,
-         train: _batch_norm_double(
-             grads, grad_out, input, weight, save_mean, save_invstd, train)})
+    family="norm",
+    method=False,
+    vjp={
+        "grad_out, input, weight": lambda grads, grad_out, input, weight, save_mean, save_invstd, train: (
+            _batch_norm_double(grads, grad_out, input, weight, save_mean, save_invstd, train)
+        )
+    },
+)
 def native_batch_norm_backward(
-    grad_out: Any, input: Any, weight: Any, save_mean: Any, save_invstd: Any, train: bool,
+    grad_out: Any,
+    input: Any,
+    weight: Any,
+    save_mean: Any,
+    save_invstd: Any,
+    train: bool,
     output_mask: Any,
 ) -> tuple[Any, Any, Any]:
     need_input, need_weight, need_bias = output_mask
     channels = input.shape[1]
-    grad_input = output_like(tuple(input.shape), input) if need_input else k.empty((0,), input.dtype)
+    grad_input = (
+        output_like(tuple(input.shape), input) if need_input else k.empty((0,), input.dtype)
+    )
     grad_weight = k.empty((channels,) if need_weight else (0,), input.dtype)
     grad_bias = k.empty((channels,) if need_bias else (0,), input.dtype)
     if input.numel() == 0:
         return tuple(k.fill(t, 0) for t in (grad_input, grad_weight, grad_bias))  # type: ignore[return-value]
     k.launch(
-        "batch_norm_backward", _channels_view(grad_input) if need_input else None,
-        grad_weight if need_weight else None, grad_bias if need_bias else None,
-        _channels_view(grad_out), _channels_view(input), weight, save_mean, save_invstd, train,
+        "batch_norm_backward",
+        _channels_view(grad_input) if need_input else None,
+        grad_weight if need_weight else None,
+        grad_bias if need_bias else None,
+        _channels_view(grad_out),
+        _channels_view(input),
+        weight,
+        save_mean,
+        save_invstd,
+        train,
     )
     return grad_input, grad_weight, grad_bias
 
 
 def _batch_norm_double(
-    grads: Any, grad_out: Any, input: Any, weight: Any, save_mean: Any, save_invstd: Any, train: bool
+    grads: Any,
+    grad_out: Any,
+    input: Any,
+    weight: Any,
+    save_mean: Any,
+    save_invstd: Any,
+    train: bool,
 ) -> tuple[Any, Any, Any]:
     dims = (0, *range(2, input.ndim))
     shape = (1, -1, *(1,) * (input.ndim - 2))
@@ -372,7 +505,14 @@ def _batch_norm_double(
 
 @composite()
 def native_group_norm(
-    input: Any, weight: Any, bias: Any, N: int, C: int, HxW: int, group: int, eps: float  # noqa: N803
+    input: Any,
+    weight: Any,
+    bias: Any,
+    N: int,
+    C: int,
+    HxW: int,
+    group: int,
+    eps: float,
 ) -> tuple[Any, Any, Any]:
     """Normalises the channels of each group; see Wu and He 2018, arXiv:1803.08494.
 
@@ -404,7 +544,12 @@ def _native_batch_norm_legit(
 
 @composite()
 def _batch_norm_with_update(
-    input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, momentum: float,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    momentum: float,
     eps: float,
 ) -> tuple[Any, Any, Any, Any]:
     """Batch norm in training mode; the fourth result is an empty reserve."""

@@ -26,7 +26,9 @@ LN_10 = math.log(10)
 
 
 # ---- one tensor ----------------------------------------------------------------------------------
-def _float_row(name: str, vjp: Callable[..., Any] | None, *, public: str = "", **options: Any) -> None:
+def _float_row(
+    name: str, vjp: Callable[..., Any] | None, *, public: str = "", **options: Any
+) -> None:
     """A function on floats; integers become the default float dtype."""
     public = public or name
 
@@ -56,9 +58,7 @@ _float_row("cosh", lambda grad, self: grad * self.sinh(), inplace=True)
 _float_row("asinh", lambda grad, self: grad * (self.square() + 1).rsqrt(), inplace=True)
 _float_row("acosh", lambda grad, self: grad * (self.square() - 1).rsqrt(), inplace=True)
 _float_row("atanh", lambda grad, self: grad / (1 - self.square()), inplace=True)
-_float_row(
-    "erf", lambda grad, self: TWO_OVER_SQRT_PI * (-(self * self)).exp() * grad, inplace=True
-)
+_float_row("erf", lambda grad, self: TWO_OVER_SQRT_PI * (-(self * self)).exp() * grad, inplace=True)
 _float_row(
     "erfc", lambda grad, self: -TWO_OVER_SQRT_PI * (-(self * self)).exp() * grad, inplace=True
 )
@@ -79,7 +79,9 @@ _float_row(
     method=False,
 )
 _float_row(
-    "i1", lambda grad, self, result: grad * _i1_derivative(self, result), public="special_i1",
+    "i1",
+    lambda grad, self, result: grad * _i1_derivative(self, result),
+    public="special_i1",
     method=False,
 )
 _float_row(
@@ -102,9 +104,9 @@ _float_row(
 )
 _float_row(
     "log_ndtr",
-    lambda grad, self: grad
-    / FUNCTIONS["special_erfcx"](self * -math.sqrt(0.5))
-    * math.sqrt(2 / math.pi),
+    lambda grad, self: (
+        grad / FUNCTIONS["special_erfcx"](self * -math.sqrt(0.5)) * math.sqrt(2 / math.pi)
+    ),
     public="special_log_ndtr",
     method=False,
 )
@@ -179,8 +181,13 @@ def bitwise_not(self: Any) -> Any:
     return unary("bitwise_not", self)
 
 
-@op("round.decimals(Tensor self, *, int decimals=0) -> Tensor", vjp=_zero, family="pointwise",
-    inplace=True, node="RoundBackward0")
+@op(
+    "round.decimals(Tensor self, *, int decimals=0) -> Tensor",
+    vjp=_zero,
+    family="pointwise",
+    inplace=True,
+    node="RoundBackward0",
+)
 def round_decimals(self: Any, decimals: int) -> Any:
     if decimals == 0:
         return unary("round", self)
@@ -190,8 +197,12 @@ def round_decimals(self: Any, decimals: int) -> Any:
     return binary("mul", unary("round", binary("div", self, scale)), scale)
 
 
-@op("logit(Tensor self, float? eps=None) -> Tensor", family="pointwise", inplace=True,
-    vjp=lambda grad, self, eps: _logit_backward(grad, self, eps))
+@op(
+    "logit(Tensor self, float? eps=None) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp=lambda grad, self, eps: _logit_backward(grad, self, eps),
+)
 def logit(self: Any, eps: float | None) -> Any:
     return unary_float("logit", self, -1.0 if eps is None else eps)
 
@@ -204,20 +215,32 @@ def _logit_backward(grad: Any, self: Any, eps: float | None) -> Any:
     return where((self < eps) | (self > 1 - eps), 0.0, slope)
 
 
-@op("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor",
-    vjp=lambda grad, self: grad * self.isfinite(), family="pointwise", inplace=True)
+@op(
+    "nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor",
+    vjp=lambda grad, self: grad * self.isfinite(),
+    family="pointwise",
+    inplace=True,
+)
 def nan_to_num(self: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     if not self.dtype.is_floating_point:
         return cast_copy(self)
     limits = FUNCTIONS["finfo"](self.dtype)
-    result = ternary("where", unary("isnan", self, out=_C.bool), _scalar(nan or 0.0, self), self,
-                     0.0, self.dtype)
+    result = ternary(
+        "where", unary("isnan", self, out=_C.bool), _scalar(nan or 0.0, self), self, 0.0, self.dtype
+    )
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
-    result = ternary("where", unary("isposinf", result, out=_C.bool), _scalar(high, self), result,
-                     0.0, self.dtype)
-    return ternary("where", unary("isneginf", result, out=_C.bool), _scalar(low, self), result, 0.0,
-                   self.dtype)
+    result = ternary(
+        "where",
+        unary("isposinf", result, out=_C.bool),
+        _scalar(high, self),
+        result,
+        0.0,
+        self.dtype,
+    )
+    return ternary(
+        "where", unary("isneginf", result, out=_C.bool), _scalar(low, self), result, 0.0, self.dtype
+    )
 
 
 def _scalar(value: Any, like: Any) -> Any:
@@ -245,12 +268,18 @@ def check_alpha(dtype: Any, alpha: Any) -> None:
     if isinstance(alpha, bool) and dtype is not _C.bool:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if isinstance(alpha, float) and not dtype.is_floating_point:
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
 
 
-@op("add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", family="pointwise",
-    wrapped_numbers=True, inplace=True,
-    vjp={"self": lambda grad: grad, "other": lambda grad, alpha: _scaled(grad, alpha)})
+@op(
+    "add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+    vjp={"self": lambda grad: grad, "other": lambda grad, alpha: _scaled(grad, alpha)},
+)
 def add(self: Any, other: Any, alpha: Any) -> Any:
     dtype = result_type(self, other)
     check_alpha(dtype, alpha)
@@ -263,9 +292,13 @@ def _scaled(grad: Any, factor: Any) -> Any:
     return grad if factor == 1 else grad * factor
 
 
-@op("sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", family="pointwise",
-    wrapped_numbers=True, inplace=True,
-    vjp={"self": lambda grad: grad, "other": lambda grad, alpha: _scaled(-grad, alpha)})
+@op(
+    "sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+    vjp={"self": lambda grad: grad, "other": lambda grad, alpha: _scaled(-grad, alpha)},
+)
 def sub(self: Any, other: Any, alpha: Any) -> Any:
     _refuse_bool_subtraction(self, other)
     check_alpha(result_type(self, other), alpha)
@@ -286,29 +319,46 @@ def _refuse_bool_subtraction(self: Any, other: Any) -> None:
         )
 
 
-@op("rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", family="pointwise",
+@op(
+    "rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
+    family="pointwise",
     wrapped_numbers=True,
-    vjp={"self": lambda grad, alpha: _scaled(-grad, alpha), "other": lambda grad: grad})
+    vjp={"self": lambda grad, alpha: _scaled(-grad, alpha), "other": lambda grad: grad},
+)
 def rsub(self: Any, other: Any, alpha: Any) -> Any:
     _refuse_bool_subtraction(self, other)
     return binary("sub", other, self, alpha)
 
 
-@op("mul.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise", wrapped_numbers=True,
+@op(
+    "mul.Tensor(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
     inplace=True,
-    vjp={"self": lambda grad, other: grad * other, "other": lambda grad, self: grad * self})
+    vjp={"self": lambda grad, other: grad * other, "other": lambda grad, self: grad * self},
+)
 def mul(self: Any, other: Any) -> Any:
     if result_type(self, other) is _C.bool:
         return binary("logical_and", self, other, 1.0, _C.bool)
     return binary("mul", self, other)
 
 
-@op("div.Tensor(Tensor self, Tensor other, *, str? rounding_mode=None) -> Tensor",
-    family="pointwise", wrapped_numbers=True, inplace=True,
-    vjp={"self": lambda grad, other, rounding_mode: grad / other if rounding_mode is None
-         else FUNCTIONS["zeros_like"](grad),
-         "other": lambda grad, self, other, rounding_mode: -grad * ((self / other) / other)
-         if rounding_mode is None else FUNCTIONS["zeros_like"](grad)})
+@op(
+    "div.Tensor(Tensor self, Tensor other, *, str? rounding_mode=None) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+    vjp={
+        "self": lambda grad, other, rounding_mode: (
+            grad / other if rounding_mode is None else FUNCTIONS["zeros_like"](grad)
+        ),
+        "other": lambda grad, self, other, rounding_mode: (
+            -grad * ((self / other) / other)
+            if rounding_mode is None
+            else FUNCTIONS["zeros_like"](grad)
+        ),
+    },
+)
 def div(self: Any, other: Any, rounding_mode: str | None) -> Any:
     if rounding_mode is None:
         return binary_float("div", self, other)
@@ -328,8 +378,12 @@ alias("negative", "neg")
 alias("absolute", "abs")
 alias("fix", "trunc")
 for _long, _short in (
-    ("arcsin", "asin"), ("arccos", "acos"), ("arctan", "atan"), ("arcsinh", "asinh"),
-    ("arccosh", "acosh"), ("arctanh", "atanh"),
+    ("arcsin", "asin"),
+    ("arccos", "acos"),
+    ("arctan", "atan"),
+    ("arcsinh", "asinh"),
+    ("arccosh", "acosh"),
+    ("arctanh", "atanh"),
 ):
     alias(_long, _short)
 
@@ -340,8 +394,12 @@ def rdiv(self: Any, other: Any) -> Any:
     return self.reciprocal() * other if not isinstance(other, _C.TensorBase) else other / self
 
 
-@op("floor_divide(Tensor self, Tensor other) -> Tensor", family="pointwise", wrapped_numbers=True,
-    inplace=True)
+@op(
+    "floor_divide(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+)
 def floor_divide(self: Any, other: Any) -> Any:
     return binary("div_floor", self, other)
 
@@ -352,10 +410,18 @@ def rfloordiv(self: Any, other: Any) -> Any:
     return FUNCTIONS["floor_divide"](other, self)
 
 
-@op("remainder.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise",
-    wrapped_numbers=True, inplace=True,
-    vjp={"self": lambda grad: grad,
-         "other": lambda grad, self, other: -grad * FUNCTIONS["div"](self, other, rounding_mode="floor")})
+@op(
+    "remainder.Tensor(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+    vjp={
+        "self": lambda grad: grad,
+        "other": lambda grad, self, other: (
+            -grad * FUNCTIONS["div"](self, other, rounding_mode="floor")
+        ),
+    },
+)
 def remainder(self: Any, other: Any) -> Any:
     return binary("remainder", self, other)
 
@@ -366,26 +432,47 @@ def rmod(self: Any, other: Any) -> Any:
     return FUNCTIONS["remainder"](other, self)
 
 
-@op("fmod.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise", wrapped_numbers=True,
+@op(
+    "fmod.Tensor(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
     inplace=True,
-    vjp={"self": lambda grad: grad,
-         "other": lambda grad, self, other: -grad * FUNCTIONS["div"](self, other, rounding_mode="trunc")})
+    vjp={
+        "self": lambda grad: grad,
+        "other": lambda grad, self, other: (
+            -grad * FUNCTIONS["div"](self, other, rounding_mode="trunc")
+        ),
+    },
+)
 def fmod(self: Any, other: Any) -> Any:
     return binary("fmod", self, other)
 
 
 # ---- powers --------------------------------------------------------------------------------------
-@op("pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", family="pointwise",
-    inplace=True, node="PowBackward1",
-    vjp={"self": lambda grad, self, exponent: FUNCTIONS["where"](
-             exponent == 0.0, 0.0, grad * (exponent * self.pow(exponent - 1))),
-         "exponent": lambda grad, self, exponent, result: _pow_exponent(grad, self, exponent, result)})
+@op(
+    "pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    node="PowBackward1",
+    vjp={
+        "self": lambda grad, self, exponent: FUNCTIONS["where"](
+            exponent == 0.0, 0.0, grad * (exponent * self.pow(exponent - 1))
+        ),
+        "exponent": lambda grad, self, exponent, result: _pow_exponent(
+            grad, self, exponent, result
+        ),
+    },
+)
 def pow_tensor(self: Any, exponent: Any) -> Any:
     return binary("pow", self, exponent)
 
 
-@op("pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", family="pointwise",
-    node="PowBackward0", vjp=lambda grad, self, exponent: _pow_base(grad, self, exponent))
+@op(
+    "pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor",
+    family="pointwise",
+    node="PowBackward0",
+    vjp=lambda grad, self, exponent: _pow_base(grad, self, exponent),
+)
 def pow_scalar(self: Any, exponent: Any) -> Any:
     dtype = result_type(self, exponent)
     if not dtype.is_floating_point:
@@ -402,8 +489,14 @@ def pow_scalar(self: Any, exponent: Any) -> Any:
     return binary("pow", self, exponent, 1.0, dtype)
 
 
-@op("pow.Scalar(Scalar self, Tensor exponent) -> Tensor", family="pointwise", node="PowBackward1",
-    vjp={"exponent": lambda grad, self, exponent, result: _pow_exponent(grad, self, exponent, result)})
+@op(
+    "pow.Scalar(Scalar self, Tensor exponent) -> Tensor",
+    family="pointwise",
+    node="PowBackward1",
+    vjp={
+        "exponent": lambda grad, self, exponent, result: _pow_exponent(grad, self, exponent, result)
+    },
+)
 def pow_of_scalar(self: Any, exponent: Any) -> Any:
     return binary("pow", self, exponent)
 
@@ -429,11 +522,21 @@ def rpow(self: Any, other: Any) -> Any:
     return FUNCTIONS["pow"](other, self)
 
 
-@op("float_power(Tensor self, Tensor exponent) -> Tensor", family="pointwise", wrapped_numbers=True,
-    vjp={"self": lambda grad, self, exponent: FUNCTIONS["where"](
-             FUNCTIONS["as_tensor"](exponent) == 0.0, 0.0,
-             grad * (exponent * self.double().pow(exponent - 1))),
-         "exponent": lambda grad, self, exponent, result: _pow_exponent(grad, self, exponent, result)})
+@op(
+    "float_power(Tensor self, Tensor exponent) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    vjp={
+        "self": lambda grad, self, exponent: FUNCTIONS["where"](
+            FUNCTIONS["as_tensor"](exponent) == 0.0,
+            0.0,
+            grad * (exponent * self.double().pow(exponent - 1)),
+        ),
+        "exponent": lambda grad, self, exponent, result: _pow_exponent(
+            grad, self, exponent, result
+        ),
+    },
+)
 def float_power(self: Any, exponent: Any) -> Any:
     return binary("pow", self, exponent, 1.0, _C.float64)
 
@@ -444,11 +547,18 @@ def _half_at_ties(mask: Any, ties: Any, grad: Any) -> Any:
 
 
 def _extremum_row(name: str, better: Callable[[Any, Any], Any]) -> None:
-    @op(f"{name}(Tensor self, Tensor other) -> Tensor", family="pointwise",
-        vjp={"self": lambda grad, self, other: _half_at_ties(
-                 better(self, other), self == other, grad),
-             "other": lambda grad, self, other: _half_at_ties(
-                 better(other, self), self == other, grad)})
+    @op(
+        f"{name}(Tensor self, Tensor other) -> Tensor",
+        family="pointwise",
+        vjp={
+            "self": lambda grad, self, other: _half_at_ties(
+                better(self, other), self == other, grad
+            ),
+            "other": lambda grad, self, other: _half_at_ties(
+                better(other, self), self == other, grad
+            ),
+        },
+    )
     def kernel(self: Any, other: Any) -> Any:
         return binary(name, self, other, 1.0, result_type(self, other))
 
@@ -458,10 +568,16 @@ _extremum_row("minimum", lambda a, b: a < b)
 
 
 def _ignoring_nan_row(name: str, chosen: Callable[[Any, Any], Any]) -> None:
-    @op(f"{name}(Tensor self, Tensor other) -> Tensor", family="pointwise",
-        vjp={"self": lambda grad, self, other: grad * (chosen(self, other) | other.isnan()),
-             "other": lambda grad, self, other: grad
-             * (chosen(self, other) | other.isnan()).logical_not()})
+    @op(
+        f"{name}(Tensor self, Tensor other) -> Tensor",
+        family="pointwise",
+        vjp={
+            "self": lambda grad, self, other: grad * (chosen(self, other) | other.isnan()),
+            "other": lambda grad, self, other: (
+                grad * (chosen(self, other) | other.isnan()).logical_not()
+            ),
+        },
+    )
     def kernel(self: Any, other: Any) -> Any:
         return binary(name, self, other, 1.0, result_type(self, other))
 
@@ -470,9 +586,15 @@ _ignoring_nan_row("fmax", lambda a, b: a >= b)
 _ignoring_nan_row("fmin", lambda a, b: a <= b)
 
 
-@op("atan2(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True,
-    vjp={"self": lambda grad, self, other: grad * other / (self * self + other * other),
-         "other": lambda grad, self, other: -grad * self / (self * self + other * other)})
+@op(
+    "atan2(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "self": lambda grad, self, other: grad * other / (self * self + other * other),
+        "other": lambda grad, self, other: -grad * self / (self * self + other * other),
+    },
+)
 def atan2(self: Any, other: Any) -> Any:
     return binary_float("atan2", self, other)
 
@@ -480,23 +602,39 @@ def atan2(self: Any, other: Any) -> Any:
 alias("arctan2", "atan2")
 
 
-@op("hypot(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True,
-    vjp={"self": lambda grad, self, result: grad * (self / result),
-         "other": lambda grad, other, result: grad * (other / result)})
+@op(
+    "hypot(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "self": lambda grad, self, result: grad * (self / result),
+        "other": lambda grad, other, result: grad * (other / result),
+    },
+)
 def hypot(self: Any, other: Any) -> Any:
     return binary_float("hypot", self, other)
 
 
-@op("copysign.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise", wrapped_numbers=True,
+@op(
+    "copysign.Tensor(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
     inplace=True,
-    vjp={"self": lambda grad, self, result: grad * FUNCTIONS["where"](self == 0, 0.0, result / self),
-         "other": lambda grad: FUNCTIONS["zeros_like"](grad)})
+    vjp={
+        "self": lambda grad, self, result: grad * FUNCTIONS["where"](self == 0, 0.0, result / self),
+        "other": lambda grad: FUNCTIONS["zeros_like"](grad),
+    },
+)
 def copysign(self: Any, other: Any) -> Any:
     return binary_float("copysign", self, other)
 
 
-@op("nextafter(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True,
-    vjp={"self": lambda grad: grad, "other": _zero})
+@op(
+    "nextafter(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={"self": lambda grad: grad, "other": _zero},
+)
 def nextafter(self: Any, other: Any) -> Any:
     return binary("nextafter", self, other)
 
@@ -507,16 +645,26 @@ def ldexp(self: Any, other: Any) -> Any:
     return self * FUNCTIONS["pow"](2.0, other)
 
 
-@op("logaddexp(Tensor self, Tensor other) -> Tensor", family="pointwise",
-    vjp={"self": lambda grad, self, result: grad * (self - result).exp(),
-         "other": lambda grad, other, result: grad * (other - result).exp()})
+@op(
+    "logaddexp(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    vjp={
+        "self": lambda grad, self, result: grad * (self - result).exp(),
+        "other": lambda grad, other, result: grad * (other - result).exp(),
+    },
+)
 def logaddexp(self: Any, other: Any) -> Any:
     return binary_float("logaddexp", self, other)
 
 
-@op("logaddexp2(Tensor self, Tensor other) -> Tensor", family="pointwise",
-    vjp={"self": lambda grad, self, result: grad * (self - result).exp2(),
-         "other": lambda grad, other, result: grad * (other - result).exp2()})
+@op(
+    "logaddexp2(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    vjp={
+        "self": lambda grad, self, result: grad * (self - result).exp2(),
+        "other": lambda grad, other, result: grad * (other - result).exp2(),
+    },
+)
 def logaddexp2(self: Any, other: Any) -> Any:
     return binary_float("logaddexp2", self, other)
 
@@ -528,27 +676,49 @@ def _where_not_nan(base: Any, other: Any, value: Any) -> Any:
     return FUNCTIONS["where"](zero, 0.0, value)
 
 
-@op("xlogy.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise", wrapped_numbers=True,
+@op(
+    "xlogy.Tensor(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
     inplace=True,
-    vjp={"self": lambda grad, self, other: _where_not_nan(
-             self, FUNCTIONS["as_tensor"](other) > 0, grad * FUNCTIONS["as_tensor"](other).log()),
-         "other": lambda grad, self, other: grad * self / other})
+    vjp={
+        "self": lambda grad, self, other: _where_not_nan(
+            self, FUNCTIONS["as_tensor"](other) > 0, grad * FUNCTIONS["as_tensor"](other).log()
+        ),
+        "other": lambda grad, self, other: grad * self / other,
+    },
+)
 def xlogy(self: Any, other: Any) -> Any:
     return binary_float("xlogy", self, other)
 
 
-@op("special_xlog1py(Tensor self, Tensor other) -> Tensor", family="pointwise",
-    wrapped_numbers=True, method=False,
-    vjp={"self": lambda grad, self, other: _where_not_nan(
-             self, FUNCTIONS["as_tensor"](other) > -1, grad * FUNCTIONS["as_tensor"](other).log1p()),
-         "other": lambda grad, self, other: grad * self / (other + 1)})
+@op(
+    "special_xlog1py(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    method=False,
+    vjp={
+        "self": lambda grad, self, other: _where_not_nan(
+            self, FUNCTIONS["as_tensor"](other) > -1, grad * FUNCTIONS["as_tensor"](other).log1p()
+        ),
+        "other": lambda grad, self, other: grad * self / (other + 1),
+    },
+)
 def special_xlog1py(self: Any, other: Any) -> Any:
     return binary_float("xlog1py", self, other)
 
 
-@op("special_zeta(Tensor self, Tensor other) -> Tensor", family="pointwise", wrapped_numbers=True,
+@op(
+    "special_zeta(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
     method=False,
-    vjp={"other": lambda grad, self, other: grad * -self * FUNCTIONS["special_zeta"](self + 1.0, other)})
+    vjp={
+        "other": lambda grad, self, other: (
+            grad * -self * FUNCTIONS["special_zeta"](self + 1.0, other)
+        )
+    },
+)
 def special_zeta(self: Any, other: Any) -> Any:
     return binary_float("zeta", self, other)
 
@@ -560,22 +730,40 @@ def heaviside(self: Any, values: Any) -> Any:
     return binary("heaviside", self, values)
 
 
-@op("igamma(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True,
-    vjp={"other": lambda grad, self, other: grad
-         * ((self - 1) * other.log() - other - self.lgamma()).exp()})
+@op(
+    "igamma(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "other": lambda grad, self, other: (
+            grad * ((self - 1) * other.log() - other - self.lgamma()).exp()
+        )
+    },
+)
 def igamma(self: Any, other: Any) -> Any:
     return binary_float("igamma", self, other)
 
 
-@op("igammac(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True,
-    vjp={"other": lambda grad, self, other: -grad
-         * ((self - 1) * other.log() - other - self.lgamma()).exp()})
+@op(
+    "igammac(Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "other": lambda grad, self, other: (
+            -grad * ((self - 1) * other.log() - other - self.lgamma()).exp()
+        )
+    },
+)
 def igammac(self: Any, other: Any) -> Any:
     return binary_float("igammac", self, other)
 
 
-@op("polygamma(int n, Tensor self) -> Tensor", family="pointwise", method=False,
-    vjp={"self": lambda grad, n, self: grad * FUNCTIONS["polygamma"](n + 1, self)})
+@op(
+    "polygamma(int n, Tensor self) -> Tensor",
+    family="pointwise",
+    method=False,
+    vjp={"self": lambda grad, n, self: grad * FUNCTIONS["polygamma"](n + 1, self)},
+)
 def polygamma(n: int, self: Any) -> Any:
     """Source: DLMF 5.15.1, by the Hurwitz zeta function."""
     if n < 0:
@@ -592,8 +780,12 @@ def polygamma(n: int, self: Any) -> Any:
 
 # ---- comparisons and logic -----------------------------------------------------------------------
 def _comparison_row(name: str) -> None:
-    @op(f"{name}.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise",
-        wrapped_numbers=True, inplace=True)
+    @op(
+        f"{name}.Tensor(Tensor self, Tensor other) -> Tensor",
+        family="pointwise",
+        wrapped_numbers=True,
+        inplace=True,
+    )
     def kernel(self: Any, other: Any) -> Any:
         return binary(name, self, other, 1.0, result_type(self, other), _C.bool)
 
@@ -601,7 +793,10 @@ def _comparison_row(name: str) -> None:
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     _comparison_row(_name)
 for _long, _short in (
-    ("not_equal", "ne"), ("less", "lt"), ("less_equal", "le"), ("greater", "gt"),
+    ("not_equal", "ne"),
+    ("less", "lt"),
+    ("less_equal", "le"),
+    ("greater", "gt"),
     ("greater_equal", "ge"),
 ):
     alias(_long, _short)
@@ -618,8 +813,12 @@ for _name in ("logical_and", "logical_or", "logical_xor"):
 
 
 def _bitwise_row(name: str, logical: str | None) -> None:
-    @op(f"{name}.Tensor(Tensor self, Tensor other) -> Tensor", family="pointwise",
-        wrapped_numbers=True, inplace=True)
+    @op(
+        f"{name}.Tensor(Tensor self, Tensor other) -> Tensor",
+        family="pointwise",
+        wrapped_numbers=True,
+        inplace=True,
+    )
     def kernel(self: Any, other: Any) -> Any:
         dtype = result_type(self, other)
         if dtype.is_floating_point:
@@ -652,10 +851,16 @@ def rrshift(self: Any, other: Any) -> Any:
 
 
 # ---- three tensors -------------------------------------------------------------------------------
-@op("where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", family="pointwise",
-    wrapped_numbers=True, method=False,
-    vjp={"self": lambda grad, condition: FUNCTIONS["where"](condition, grad, 0.0),
-         "other": lambda grad, condition: FUNCTIONS["where"](condition, 0.0, grad)})
+@op(
+    "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    method=False,
+    vjp={
+        "self": lambda grad, condition: FUNCTIONS["where"](condition, grad, 0.0),
+        "other": lambda grad, condition: FUNCTIONS["where"](condition, 0.0, grad),
+    },
+)
 def where(condition: Any, self: Any, other: Any) -> Any:
     if condition.dtype is not _C.bool:
         if condition.dtype is not _C.uint8:
@@ -675,11 +880,16 @@ def _tensor_of(value: Any, dtype: Any) -> Any:
     return _C.from_data(value, dtype)
 
 
-@op("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
-    family="pointwise", inplace=True,
-    vjp={"self": lambda grad: grad,
-         "tensor1": lambda grad, tensor2, value: grad * (tensor2 * value),
-         "tensor2": lambda grad, tensor1, value: grad * (tensor1 * value)})
+@op(
+    "addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "self": lambda grad: grad,
+        "tensor1": lambda grad, tensor2, value: grad * (tensor2 * value),
+        "tensor2": lambda grad, tensor1, value: grad * (tensor1 * value),
+    },
+)
 def addcmul(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     dtype = result_type(self, tensor1, tensor2)
     operands = [cast(t, dtype) for t in (self, tensor1, tensor2)]
@@ -688,11 +898,18 @@ def addcmul(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     return ternary("addcmul", *operands, float(value), dtype)
 
 
-@op("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
-    family="pointwise", inplace=True,
-    vjp={"self": lambda grad: grad,
-         "tensor1": lambda grad, tensor2, value: grad * (value / tensor2),
-         "tensor2": lambda grad, tensor1, tensor2, value: -grad * (value * tensor1) / (tensor2 * tensor2)})
+@op(
+    "addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "self": lambda grad: grad,
+        "tensor1": lambda grad, tensor2, value: grad * (value / tensor2),
+        "tensor2": lambda grad, tensor1, tensor2, value: (
+            -grad * (value * tensor1) / (tensor2 * tensor2)
+        ),
+    },
+)
 def addcdiv(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     dtype = result_type(self, tensor1, tensor2)
     if not dtype.is_floating_point:
@@ -704,16 +921,20 @@ def addcdiv(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     return ternary("addcdiv", *operands, float(value), dtype)
 
 
-@op("lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor", family="pointwise",
-    wrapped_numbers=True, inplace=True,
-    vjp={"self": lambda grad, weight: grad * (1 - weight),
-         "end": lambda grad, weight: grad * weight,
-         "weight": lambda grad, self, end: grad * (end - self)})
+@op(
+    "lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor",
+    family="pointwise",
+    wrapped_numbers=True,
+    inplace=True,
+    vjp={
+        "self": lambda grad, weight: grad * (1 - weight),
+        "end": lambda grad, weight: grad * weight,
+        "weight": lambda grad, self, end: grad * (end - self),
+    },
+)
 def lerp(self: Any, end: Any, weight: Any) -> Any:
     if self.dtype is not end.dtype:
-        raise RuntimeError(
-            f"expected dtype {self.dtype} for `end` but got dtype {end.dtype}"
-        )
+        raise RuntimeError(f"expected dtype {self.dtype} for `end` but got dtype {end.dtype}")
     return ternary("lerp", self, end, _tensor_of(weight, self.dtype), 0.0, self.dtype)
 
 
@@ -732,13 +953,21 @@ def _clamp_backward(grad: Any, self: Any, low: Any, high: Any) -> Any:
     return FUNCTIONS["where"](mask, grad, 0.0)
 
 
-@op("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", family="pointwise",
-    inplace=True, node="ClampBackward0",
-    vjp={"self": lambda grad, self, min, max: _clamp_backward(grad, self, min, max),
-         "min": lambda grad, self, min, max: FUNCTIONS["where"](
-             (self < min) if max is None else ((self < min) & (min < max)), grad, 0.0),
-         "max": lambda grad, self, min, max: FUNCTIONS["where"](
-             (self > max) if min is None else ((self > max) | (max < min)), grad, 0.0)})
+@op(
+    "clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    node="ClampBackward0",
+    vjp={
+        "self": lambda grad, self, min, max: _clamp_backward(grad, self, min, max),
+        "min": lambda grad, self, min, max: FUNCTIONS["where"](
+            (self < min) if max is None else ((self < min) & (min < max)), grad, 0.0
+        ),
+        "max": lambda grad, self, min, max: FUNCTIONS["where"](
+            (self > max) if min is None else ((self > max) | (max < min)), grad, 0.0
+        ),
+    },
+)
 def clamp_tensor(self: Any, min: Any, max: Any) -> Any:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -747,9 +976,12 @@ def clamp_tensor(self: Any, min: Any, max: Any) -> Any:
     return _bounded(_bounded(self, min, "maximum", dtype), max, "minimum", dtype)
 
 
-@op("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", family="pointwise",
+@op(
+    "clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+    family="pointwise",
     node="ClampBackward1",
-    vjp=lambda grad, self, min, max: _clamp_backward(grad, self, min, max))
+    vjp=lambda grad, self, min, max: _clamp_backward(grad, self, min, max),
+)
 def clamp(self: Any, min: Any, max: Any) -> Any:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")

@@ -12,8 +12,12 @@ from wasm_torch.ops.convolution import output_like, spatial, three
 
 
 def pooled_size(
-    size: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], ceil_mode: bool,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
 ) -> tuple[int, ...]:
     """Output sizes; with ``ceil_mode`` a last window may hang over, if it starts inside."""
     result = []
@@ -34,8 +38,15 @@ class _Window:
     """The checked parameters of one pooling call."""
 
     def __init__(
-        self, name: str, input: Any, count: int, kernel: Any, stride: Any, padding: Any,
-        dilation: Any, ceil_mode: bool,
+        self,
+        name: str,
+        input: Any,
+        count: int,
+        kernel: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        ceil_mode: bool,
     ):
         self.kernel = _spread(kernel, count)
         self.stride = _spread(stride, count) if stride else self.kernel
@@ -51,12 +62,15 @@ class _Window:
         if any(d <= 0 for d in self.dilation):
             raise RuntimeError("dilation should be greater than zero")
         if any(2 * p > kk for p, kk in zip(self.padding, self.kernel, strict=True)):
-            raise RuntimeError("pad should be at most half of effective kernel size, but got pad="
-                               f"{max(self.padding)}, kernel_size={self.kernel[0]} and dilation="
-                               f"{self.dilation[0]}" if name == "max" else
-                               "pad should be smaller than or equal to half of kernel size, but got "
-                               f"padW = {self.padding[-1]}, padH = {self.padding[0]}, kW = "
-                               f"{self.kernel[-1]}, kH = {self.kernel[0]}")
+            raise RuntimeError(
+                "pad should be at most half of effective kernel size, but got pad="
+                f"{max(self.padding)}, kernel_size={self.kernel[0]} and dilation="
+                f"{self.dilation[0]}"
+                if name == "max"
+                else "pad should be smaller than or equal to half of kernel size, but got "
+                f"padW = {self.padding[-1]}, padH = {self.padding[0]}, kW = "
+                f"{self.kernel[-1]}, kH = {self.kernel[0]}"
+            )
         self.batched = input.ndim == count + 2
         if input.ndim not in (count + 1, count + 2):
             raise RuntimeError(
@@ -69,14 +83,18 @@ class _Window:
         )
         if any(n < 1 for n in self.sizes):
             raise RuntimeError(
-                f"Given input size: ({'x'.join(map(str, input.shape[-count - 1:]))}). Calculated "
+                f"Given input size: ({'x'.join(map(str, input.shape[-count - 1 :]))}). Calculated "
                 f"output size: ({'x'.join(map(str, (input.shape[-count - 1], *self.sizes)))}). Output "
                 "size is too small"
             )
 
     def fields(self, with_dilation: bool = True) -> tuple[int, ...]:
-        return (*three(self.kernel, 1), *three(self.stride, 1), *three(self.padding, 0),
-                *three(self.dilation, 1))
+        return (
+            *three(self.kernel, 1),
+            *three(self.stride, 1),
+            *three(self.padding, 0),
+            *three(self.dilation, 1),
+        )
 
 
 def as_batch(t: Any, count: int) -> Any:
@@ -96,11 +114,16 @@ def unbatched(t: Any, batched: bool) -> Any:
 def _max_pool_row(count: int) -> None:
     name = f"max_pool{count}d_with_indices"
 
-    @op(f"{name}(Tensor self, int[{count}] kernel_size, int[{count}] stride=[], int[{count}] "
+    @op(
+        f"{name}(Tensor self, int[{count}] kernel_size, int[{count}] stride=[], int[{count}] "
         f"padding=0, int[{count}] dilation=1, bool ceil_mode=False) -> (Tensor result0, Tensor "
-        "result1)", family="pool", method=False,
+        "result1)",
+        family="pool",
+        method=False,
         vjp=lambda grad, self_size, result1: FUNCTIONS["max_pool_backward"](
-            grad, result1, tuple(self_size), count))
+            grad, result1, tuple(self_size), count
+        ),
+    )
     def kernel(
         self: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
     ) -> Any:
@@ -118,10 +141,18 @@ _max_pool_row(2)
 _max_pool_row(3)
 
 
-@op("max_pool_backward(Tensor grad_output, Tensor indices, int[] input_size, int spatial_dims) -> "
-    "Tensor", family="pool", method=False, function=True,
-    vjp={"grad_output": lambda grad, indices, spatial_dims: _gather_plane(
-        grad, indices, spatial_dims)})
+@op(
+    "max_pool_backward(Tensor grad_output, Tensor indices, int[] input_size, int spatial_dims) -> "
+    "Tensor",
+    family="pool",
+    method=False,
+    function=True,
+    vjp={
+        "grad_output": lambda grad, indices, spatial_dims: _gather_plane(
+            grad, indices, spatial_dims
+        )
+    },
+)
 def max_pool_backward(grad_output: Any, indices: Any, input_size: Any, spatial_dims: int) -> Any:
     batched = len(input_size) == spatial_dims + 2
     full = tuple(input_size) if batched else (1, *input_size)
@@ -154,40 +185,89 @@ def _avg_pool_row(count: int) -> None:
             raise RuntimeError("divisor must be not zero")
         return _Window("avg", self, count, kernel_size, stride, padding, (1,) * count, ceil_mode)
 
-    @op(f"avg_pool{count}d(Tensor self, {arguments}) -> Tensor", family="pool", method=False,
-        vjp=lambda grad, self_size, kernel_size, stride, padding, ceil_mode, count_include_pad,
-        divisor_override: FUNCTIONS[f"avg_pool{count}d_backward"](
-            grad, tuple(self_size), kernel_size, stride, padding, ceil_mode, count_include_pad,
-            divisor_override))
+    @op(
+        f"avg_pool{count}d(Tensor self, {arguments}) -> Tensor",
+        family="pool",
+        method=False,
+        vjp=lambda grad, self_size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
+            FUNCTIONS[f"avg_pool{count}d_backward"](
+                grad,
+                tuple(self_size),
+                kernel_size,
+                stride,
+                padding,
+                ceil_mode,
+                count_include_pad,
+                divisor_override,
+            )
+        ),
+    )
     def kernel(
-        self: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
-        count_include_pad: bool, divisor_override: Any,
+        self: Any,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: Any,
     ) -> Any:
         window = window_of(self, kernel_size, stride, padding, ceil_mode, divisor_override)
         source = as_batch(self, count)
         out = output_like((*source.shape[:2], *window.sizes), source)
         if out.numel():
-            k.launch("avg_pool", spatial(out), spatial(source), *window.fields(), count_include_pad,
-                     divisor_override or 0)
+            k.launch(
+                "avg_pool",
+                spatial(out),
+                spatial(source),
+                *window.fields(),
+                count_include_pad,
+                divisor_override or 0,
+            )
         return unbatched(out, window.batched)
 
-    @op(f"avg_pool{count}d_backward(Tensor grad_output, int[] input_size, int[{count}] kernel_size, "
+    @op(
+        f"avg_pool{count}d_backward(Tensor grad_output, int[] input_size, int[{count}] kernel_size, "
         f"int[{count}] stride, int[{count}] padding, bool ceil_mode, bool count_include_pad, int? "
-        "divisor_override) -> Tensor", family="pool", method=False,
-        vjp={"grad_output": lambda grad, kernel_size, stride, padding, ceil_mode, count_include_pad,
-             divisor_override: FUNCTIONS[f"avg_pool{count}d"](
-                 grad, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)})
+        "divisor_override) -> Tensor",
+        family="pool",
+        method=False,
+        vjp={
+            "grad_output": lambda grad, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
+                FUNCTIONS[f"avg_pool{count}d"](
+                    grad,
+                    kernel_size,
+                    stride,
+                    padding,
+                    ceil_mode,
+                    count_include_pad,
+                    divisor_override,
+                )
+            )
+        },
+    )
     def backward(
-        grad_output: Any, input_size: Any, kernel_size: Any, stride: Any, padding: Any,
-        ceil_mode: bool, count_include_pad: bool, divisor_override: Any,
+        grad_output: Any,
+        input_size: Any,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: Any,
     ) -> Any:
         grads = as_batch(grad_output, count)
         batched = len(input_size) == count + 2
         result = output_like(tuple(input_size) if batched else (1, *input_size), grads)
         window = window_of(result, kernel_size, stride, padding, ceil_mode, divisor_override)
         if result.numel():
-            k.launch("avg_pool_backward", spatial(result), spatial(grads), *window.fields(),
-                     count_include_pad, divisor_override or 0)
+            k.launch(
+                "avg_pool_backward",
+                spatial(result),
+                spatial(grads),
+                *window.fields(),
+                count_include_pad,
+                divisor_override or 0,
+            )
         return unbatched(result, batched)
 
 
@@ -212,10 +292,15 @@ def _adaptive_size(self: Any, output_size: Any, count: int, name: str) -> tuple[
 def _adaptive_rows(count: int) -> None:
     average = f"_adaptive_avg_pool{count}d"
 
-    @op(f"{average}(Tensor self, int[{count}] output_size) -> Tensor", family="pool", method=False,
+    @op(
+        f"{average}(Tensor self, int[{count}] output_size) -> Tensor",
+        family="pool",
+        method=False,
         node=f"AdaptiveAvgPool{count}DBackward0",
         vjp=lambda grad, self_size: FUNCTIONS["adaptive_avg_pool_backward"](
-            grad, tuple(self_size), count))
+            grad, tuple(self_size), count
+        ),
+    )
     def kernel(self: Any, output_size: Any) -> Any:
         sizes = _adaptive_size(self, output_size, count, f"adaptive_avg_pool{count}d")
         source = as_batch(self, count)
@@ -224,10 +309,15 @@ def _adaptive_rows(count: int) -> None:
             k.launch("adaptive_avg_pool", spatial(out), spatial(source))
         return unbatched(out, self.ndim == count + 2)
 
-    @op(f"adaptive_max_pool{count}d(Tensor self, int[{count}] output_size) -> (Tensor result0, Tensor "
-        "result1)", family="pool", method=False,
+    @op(
+        f"adaptive_max_pool{count}d(Tensor self, int[{count}] output_size) -> (Tensor result0, Tensor "
+        "result1)",
+        family="pool",
+        method=False,
         vjp=lambda grad, self_size, result1: FUNCTIONS["max_pool_backward"](
-            grad, result1, tuple(self_size), count))
+            grad, result1, tuple(self_size), count
+        ),
+    )
     def max_kernel(self: Any, output_size: Any) -> Any:
         sizes = _adaptive_size(self, output_size, count, f"adaptive_max_pool{count}d")
         source = as_batch(self, count)
@@ -244,10 +334,16 @@ _adaptive_rows(2)
 _adaptive_rows(3)
 
 
-@op("adaptive_avg_pool_backward(Tensor grad_output, int[] input_size, int spatial_dims) -> Tensor",
-    family="pool", method=False,
-    vjp={"grad_output": lambda grad, grad_output_size, spatial_dims: FUNCTIONS[
-        f"_adaptive_avg_pool{spatial_dims}d"](grad, tuple(grad_output_size[-spatial_dims:]))})
+@op(
+    "adaptive_avg_pool_backward(Tensor grad_output, int[] input_size, int spatial_dims) -> Tensor",
+    family="pool",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, grad_output_size, spatial_dims: FUNCTIONS[
+            f"_adaptive_avg_pool{spatial_dims}d"
+        ](grad, tuple(grad_output_size[-spatial_dims:]))
+    },
+)
 def adaptive_avg_pool_backward(grad_output: Any, input_size: Any, spatial_dims: int) -> Any:
     batched = len(input_size) == spatial_dims + 2
     grads = as_batch(grad_output, spatial_dims)
@@ -260,13 +356,24 @@ def adaptive_avg_pool_backward(grad_output: Any, input_size: Any, spatial_dims: 
     return unbatched(result, batched)
 
 
-@op("max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] "
+@op(
+    "max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] "
     "stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor",
-    family="pool", method=False,
-    vjp={"grad_output": lambda grad, indices: _gather_plane(grad, indices, 2),
-         "self": lambda grad: FUNCTIONS["zeros_like"](grad)})
+    family="pool",
+    method=False,
+    vjp={
+        "grad_output": lambda grad, indices: _gather_plane(grad, indices, 2),
+        "self": lambda grad: FUNCTIONS["zeros_like"](grad),
+    },
+)
 def max_pool2d_with_indices_backward(
-    grad_output: Any, self: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
-    ceil_mode: bool, indices: Any,
+    grad_output: Any,
+    self: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    indices: Any,
 ) -> Any:
     return max_pool_backward.kernel(grad_output, indices, tuple(self.shape), 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from wasm_torch import _C
@@ -13,8 +12,15 @@ from wasm_torch.ops.creation import _finish, _options, _size, allocate, like_all
 
 
 def draw(
-    out: Any, name: str, generator: Generator | None, p0: float = 0.0, p1: float = 0.0,
-    low: int = 0, extent: int = 0, a: Any = None, b: Any = None,
+    out: Any,
+    name: str,
+    generator: Generator | None,
+    p0: float = 0.0,
+    p1: float = 0.0,
+    low: int = 0,
+    extent: int = 0,
+    a: Any = None,
+    b: Any = None,
 ) -> Any:
     """Fills ``out`` from the generator in row-major order."""
     if out.numel():
@@ -31,7 +37,9 @@ def _require_float(name: str, dtype: Any) -> None:
 # ---- new tensors ---------------------------------------------------------------------------------
 def _float_factory(name: str, kind: str, p0: float, p1: float) -> None:
     def fill(out: Any, generator: Any) -> Any:
-        _require_float("check_uniform_bounds" if kind == "uniform" else "normal_kernel_cpu", out.dtype)
+        _require_float(
+            "check_uniform_bounds" if kind == "uniform" else "normal_kernel_cpu", out.dtype
+        )
         return draw(out, kind, generator, p0, p1)
 
     def call(*size: Any, **kwargs: Any) -> Any:
@@ -46,7 +54,9 @@ def _float_factory(name: str, kind: str, p0: float, p1: float) -> None:
     def like(self: Any, **kwargs: Any) -> Any:
         generator = kwargs.pop("generator", None)
         dtype, requires_grad, _, memory_format = _options(kwargs, f"{name}_like")
-        return _finish(fill(like_allocated(self, dtype, memory_format), generator), requires_grad, None)
+        return _finish(
+            fill(like_allocated(self, dtype, memory_format), generator), requires_grad, None
+        )
 
     what = "uniform in [0, 1)" if kind == "uniform" else "standard normal"
     call.__name__, call.__doc__ = name, f"Random numbers, {what}."
@@ -61,7 +71,9 @@ _float_factory("randn", "normal", 0.0, 1.0)
 
 def _integers(out: Any, low: int, high: int, generator: Any) -> Any:
     if high <= low:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
     return draw(out, "integers", generator, 0.0, 0.0, low, high - low)
 
 
@@ -69,8 +81,11 @@ def randint(*args: Any, **kwargs: Any) -> Any:
     """Integers from ``low`` (default 0) to ``high`` (excluded): ``randint(low, high, size)``."""
     generator = kwargs.pop("generator", None)
     names = ("low", "high", "size")
-    if len(args) == 1 and "size" in kwargs and "high" not in kwargs or (
-        len(args) == 2 and isinstance(args[1], (tuple, list))
+    if (
+        (len(args) == 1
+        and "size" in kwargs
+        and "high" not in kwargs)
+        or (len(args) == 2 and isinstance(args[1], (tuple, list)))
     ):
         names = ("high", "size")
     values = dict(zip(names, args, strict=False))
@@ -125,10 +140,18 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> 
     return _finish(normal_row(mean, std, shape, source.dtype, generator), requires_grad, out)
 
 
-@op("_normal(Tensor mean, Tensor std, int[] size, ScalarType dtype, Generator? generator) -> Tensor",
-    family="random", function=False, method=False, wrapped_numbers=True, node="NormalBackward0",
-    vjp={"mean": lambda grad, mean_size: FUNCTIONS["zeros"](tuple(mean_size), dtype=grad.dtype),
-         "std": lambda grad, std_size: FUNCTIONS["zeros"](tuple(std_size), dtype=grad.dtype)})
+@op(
+    "_normal(Tensor mean, Tensor std, int[] size, ScalarType dtype, Generator? generator) -> Tensor",
+    family="random",
+    function=False,
+    method=False,
+    wrapped_numbers=True,
+    node="NormalBackward0",
+    vjp={
+        "mean": lambda grad, mean_size: FUNCTIONS["zeros"](tuple(mean_size), dtype=grad.dtype),
+        "std": lambda grad, std_size: FUNCTIONS["zeros"](tuple(std_size), dtype=grad.dtype),
+    },
+)
 def normal_row(mean: Any, std: Any, size: Any, dtype: Any, generator: Any) -> Any:
     unit = draw(k.empty(size, dtype), "normal", generator, 0.0, 1.0)
     return k.binary("add", k.binary("mul", unit, std), mean)
@@ -157,14 +180,21 @@ def _inplace(name: str, fill: Any) -> None:
     METHODS[name] = call
 
 
-@op("_overwrite(Tensor self) -> Tensor", family="random", function=False, method=False,
-    vjp=lambda grad: FUNCTIONS["zeros_like"](grad))
+@op(
+    "_overwrite(Tensor self) -> Tensor",
+    family="random",
+    function=False,
+    method=False,
+    vjp=lambda grad: FUNCTIONS["zeros_like"](grad),
+)
 def overwrite(self: Any) -> Any:
     """What in-place draws record: nothing flows back."""
     return k.empty_like(self)
 
 
-def uniform(self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **kwargs: Any) -> None:
+def uniform(
+    self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **kwargs: Any
+) -> None:
     """Uniform in [from, to)."""
     from_ = kwargs.pop("from", from_)
     _require_float("check_uniform_bounds", self.dtype)
@@ -228,8 +258,11 @@ def cauchy(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any
     """Cauchy with ``median`` and scale ``sigma``."""
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
-    _require_float("Cauchy distribution is a continuous probability distribution. dtype must be a "
-                   "floating point but you specified ", self.dtype)
+    _require_float(
+        "Cauchy distribution is a continuous probability distribution. dtype must be a "
+        "floating point but you specified ",
+        self.dtype,
+    )
     draw(self, "cauchy", generator, float(median), float(sigma))
 
 
@@ -242,8 +275,13 @@ def log_normal(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any
 
 
 for _name, _fill in (
-    ("uniform_", uniform), ("normal_", normal_), ("random_", random), ("bernoulli_", bernoulli_),
-    ("exponential_", exponential), ("geometric_", geometric), ("cauchy_", cauchy),
+    ("uniform_", uniform),
+    ("normal_", normal_),
+    ("random_", random),
+    ("bernoulli_", bernoulli_),
+    ("exponential_", exponential),
+    ("geometric_", geometric),
+    ("cauchy_", cauchy),
     ("log_normal_", log_normal),
 ):
     _inplace(_name, _fill)
@@ -254,12 +292,17 @@ def _zero_gradient(grad: Any) -> Any:
     return FUNCTIONS["zeros_like"](grad)
 
 
-@op("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", family="random",
-    function=False, method=False, vjp=_zero_gradient)
+@op(
+    "bernoulli(Tensor self, *, Generator? generator=None) -> Tensor",
+    family="random",
+    function=False,
+    method=False,
+    vjp=_zero_gradient,
+)
 def bernoulli_row(self: Any, generator: Any) -> Any:
     if self.numel():
         low, high = (float(FUNCTIONS[n](self.detach()).item()) for n in ("amin", "amax"))
-        if not (0 <= low and high <= 1):
+        if not (low >= 0 and high <= 1):
             raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     return draw(k.empty_like(self), "bernoulli_tensor", generator, a=self)
 
@@ -277,31 +320,51 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out:
 FUNCTIONS["bernoulli"] = METHODS["bernoulli"] = bernoulli
 
 
-@op("poisson(Tensor self, Generator? generator=None) -> Tensor", family="random", method=False,
-    vjp=_zero_gradient)
+@op(
+    "poisson(Tensor self, Generator? generator=None) -> Tensor",
+    family="random",
+    method=False,
+    vjp=_zero_gradient,
+)
 def poisson(self: Any, generator: Any) -> Any:
     if self.numel() and float(FUNCTIONS["amin"](self.detach()).item()) < 0:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     return draw(k.empty_like(self), "poisson", generator, a=self)
 
 
-@op("binomial(Tensor count, Tensor prob, Generator? generator=None) -> Tensor", family="random",
-    method=False, vjp={"prob": _zero_gradient})
+@op(
+    "binomial(Tensor count, Tensor prob, Generator? generator=None) -> Tensor",
+    family="random",
+    method=False,
+    vjp={"prob": _zero_gradient},
+)
 def binomial(count: Any, prob: Any, generator: Any) -> Any:
     size = k.common_shape(count, prob)
     out = k.empty(size, prob.dtype)
-    return draw(out, "binomial", generator, a=k.expand_to(k.cast(count, prob.dtype), size),
-                b=k.expand_to(prob, size))
+    return draw(
+        out,
+        "binomial",
+        generator,
+        a=k.expand_to(k.cast(count, prob.dtype), size),
+        b=k.expand_to(prob, size),
+    )
 
 
-@op("_standard_gamma(Tensor self, Generator? generator=None) -> Tensor", family="random",
-    method=False)
+@op(
+    "_standard_gamma(Tensor self, Generator? generator=None) -> Tensor",
+    family="random",
+    method=False,
+)
 def standard_gamma(self: Any, generator: Any) -> Any:
     return draw(k.empty_like(self), "gamma", generator, a=self)
 
 
 def multinomial(
-    input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None,
+    input: Any,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Any = None,
     out: Any = None,
 ) -> Any:
     """Indices drawn with probabilities proportional to the rows of ``input``."""
@@ -328,8 +391,9 @@ def multinomial(
     else:
         cumulative = weights.cumsum(-1)
         cumulative = cumulative / cumulative[..., -1:]
-        points = FUNCTIONS["rand"]((*weights.shape[:-1], num_samples), dtype=weights.dtype,
-                                   generator=generator)
+        points = FUNCTIONS["rand"](
+            (*weights.shape[:-1], num_samples), dtype=weights.dtype, generator=generator
+        )
         result = FUNCTIONS["searchsorted"](cumulative, points, right=True)
         result = result.clamp(max=weights.shape[-1] - 1)
     return result if out is None else out.copy_(result)
@@ -352,17 +416,20 @@ FUNCTIONS["multinomial"] = METHODS["multinomial"] = multinomial
 
 
 # ---- dropout -------------------------------------------------------------------------------------
-@op("native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)", family="random",
-    method=False, vjp=lambda grad, result1, p, train: grad * result1 * (
-        1.0 if not train else 0.0 if p == 1 else 1 / (1 - p)))
+@op(
+    "native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)",
+    family="random",
+    method=False,
+    vjp=lambda grad, result1, p, train: (
+        grad * result1 * (1.0 if not train else 0.0 if p == 1 else 1 / (1 - p))
+    ),
+)
 def native_dropout(input: Any, p: float, train: Any) -> tuple[Any, Any]:
     if not train:
         return k.dense_copy(input), k.full_like(input, True, _C.bool)
     mask = draw(k.empty_like(input, _C.bool), "bernoulli", None, 1 - p)
     scale = 0.0 if p == 1 else 1 / (1 - p)
     return k.binary("mul", k.binary("mul", input, mask), scale), mask
-
-
 
 
 @composite()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from wasm_torch import _C
@@ -54,15 +53,22 @@ def _sum_dtype(self: Any, dtype: Any) -> Any:
     return self.dtype if self.dtype.is_floating_point else _C.int64
 
 
-@op("sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", family="reduction",
-    vjp=lambda grad, self_size: grad.expand(tuple(self_size)))
+@op(
+    "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",
+    family="reduction",
+    vjp=lambda grad, self_size: grad.expand(tuple(self_size)),
+)
 def sum_all(self: Any, dtype: Any) -> Any:
     return reduce("sum", self, None, False, 0.0, _sum_dtype(self, dtype))
 
 
-@op("sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) "
-    "-> Tensor", family="reduction", node="SumBackward1",
-    vjp=lambda grad, self_size, dim, keepdim: spread(grad, self_size, dim, keepdim))
+@op(
+    "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) "
+    "-> Tensor",
+    family="reduction",
+    node="SumBackward1",
+    vjp=lambda grad, self_size, dim, keepdim: spread(grad, self_size, dim, keepdim),
+)
 def sum_dim(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     return reduce("sum", self, dim, keepdim, 0.0, _sum_dtype(self, dtype))
 
@@ -71,14 +77,15 @@ def _mean_dtype(self: Any, dtype: Any) -> Any:
     chosen = self.dtype if dtype is None else dtype
     if not chosen.is_floating_point:
         what = "Input dtype must be either a floating point or complex dtype. Got: "
-        raise RuntimeError(
-            f"mean(): could not infer output dtype. {what}{scalar_name(chosen)}"
-        )
+        raise RuntimeError(f"mean(): could not infer output dtype. {what}{scalar_name(chosen)}")
     return chosen
 
 
-@op("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", family="reduction",
-    vjp=lambda grad, self_size: grad.expand(tuple(self_size)) / max(numel(self_size), 1))
+@op(
+    "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor",
+    family="reduction",
+    vjp=lambda grad, self_size: grad.expand(tuple(self_size)) / max(numel(self_size), 1),
+)
 def mean_all(self: Any, dtype: Any) -> Any:
     return reduce("mean", self, None, False, 0.0, _mean_dtype(self, dtype))
 
@@ -87,18 +94,25 @@ def _count(size: Any, dim: Any) -> int:
     return numel(size[d] for d in wrap_dims(dim, len(size))) if size else 1
 
 
-@op("mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-    family="reduction", node="MeanBackward1",
-    vjp=lambda grad, self_size, dim, keepdim: spread(grad, self_size, dim, keepdim)
-    / max(_count(self_size, dim), 1))
+@op(
+    "mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+    family="reduction",
+    node="MeanBackward1",
+    vjp=lambda grad, self_size, dim, keepdim: (
+        spread(grad, self_size, dim, keepdim) / max(_count(self_size, dim), 1)
+    ),
+)
 def mean_dim(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     return reduce("mean", self, dim, keepdim, 0.0, _mean_dtype(self, dtype))
 
 
-@op("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+@op(
+    "nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
     family="reduction",
-    vjp=lambda grad, self, dim, keepdim: spread(grad, self.shape, dim, keepdim)
-    * self.isnan().logical_not())
+    vjp=lambda grad, self, dim, keepdim: (
+        spread(grad, self.shape, dim, keepdim) * self.isnan().logical_not()
+    ),
+)
 def nansum(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     if not self.dtype.is_floating_point:
         return reduce("sum", self, dim, keepdim, 0.0, _sum_dtype(self, dtype))
@@ -108,22 +122,32 @@ def nansum(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
 @composite(method=True)
 def nanmean(self: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean of the elements that are not NaN."""
-    counts = self.isnan().logical_not().sum(dim, keepdim) if dim is not None else (
-        self.isnan().logical_not().sum()
+    counts = (
+        self.isnan().logical_not().sum(dim, keepdim)
+        if dim is not None
+        else (self.isnan().logical_not().sum())
     )
     return FUNCTIONS["nansum"](self, dim, keepdim, dtype=dtype) / counts
 
 
 # ---- products ------------------------------------------------------------------------------------
-@op("prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", family="reduction",
-    vjp=lambda grad, self, result: _prod_backward(grad, self, result))
+@op(
+    "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor",
+    family="reduction",
+    vjp=lambda grad, self, result: _prod_backward(grad, self, result),
+)
 def prod_all(self: Any, dtype: Any) -> Any:
     return reduce("prod", self, None, False, 0.0, _sum_dtype(self, dtype))
 
 
-@op("prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-    family="reduction", node="ProdBackward1",
-    vjp=lambda grad, self, dim, keepdim, result: _prod_dim_backward(grad, self, dim, keepdim, result))
+@op(
+    "prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+    family="reduction",
+    node="ProdBackward1",
+    vjp=lambda grad, self, dim, keepdim, result: _prod_dim_backward(
+        grad, self, dim, keepdim, result
+    ),
+)
 def prod_dim(self: Any, dim: int, keepdim: bool, dtype: Any) -> Any:
     return reduce("prod", self, dim, keepdim, 0.0, _sum_dtype(self, dtype))
 
@@ -173,9 +197,13 @@ def _check_not_empty(name: str, self: Any, dims: Any) -> None:
 
 
 def _extreme_rows(name: str) -> None:
-    @op(f"{name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", family="reduction",
+    @op(
+        f"{name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor",
+        family="reduction",
         vjp=lambda grad, self, result, dim, keepdim: _share_among_equal(
-            grad, self, result, dim, keepdim))
+            grad, self, result, dim, keepdim
+        ),
+    )
     def kernel(self: Any, dim: Any, keepdim: bool) -> Any:
         _check_not_empty(name, self, dim)
         return reduce(name, self, dim, keepdim)
@@ -215,8 +243,12 @@ def _without(values: Any, position: int) -> tuple[int, ...]:
 
 
 def _extreme_with_index(name: str, whole: str) -> None:
-    @op(f"{name}(Tensor self) -> Tensor", family="reduction", node=f"{name.title()}Backward1",
-        vjp=lambda grad, self, result: _share_among_equal(grad, self, result, None, False))
+    @op(
+        f"{name}(Tensor self) -> Tensor",
+        family="reduction",
+        node=f"{name.title()}Backward1",
+        vjp=lambda grad, self, result: _share_among_equal(grad, self, result, None, False),
+    )
     def reduce_all(self: Any) -> Any:
         if self.numel() == 0:
             raise RuntimeError(
@@ -225,10 +257,14 @@ def _extreme_with_index(name: str, whole: str) -> None:
             )
         return reduce(whole, self, None)
 
-    @op(f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
-        family="reduction", node=f"{name.title()}Backward0",
+    @op(
+        f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
+        family="reduction",
+        node=f"{name.title()}Backward0",
         vjp=lambda grad, self_size, dim, keepdim, result1: value_at(
-            grad, self_size, result1, dim, keepdim))
+            grad, self_size, result1, dim, keepdim
+        ),
+    )
     def reduce_dim(self: Any, dim: int, keepdim: bool) -> Any:
         return arg_reduce(self, dim, keepdim, name == "max", name)
 
@@ -302,8 +338,10 @@ def _truth_rows(name: str) -> None:
     def reduce_all(self: Any) -> Any:
         return truth(self, None, False)
 
-    @op(f"{name}.dims(Tensor self, int[1]? dim=None, bool keepdim=False) -> Tensor",
-        family="reduction")
+    @op(
+        f"{name}.dims(Tensor self, int[1]? dim=None, bool keepdim=False) -> Tensor",
+        family="reduction",
+    )
     def reduce_dims(self: Any, dim: Any, keepdim: bool) -> Any:
         if dim == ():
             return binary("ne", self, 0, 1.0, self.dtype, _C.bool)
@@ -337,19 +375,31 @@ def _correction(value: Any) -> float:
     return 1.0 if value is None else float(value)
 
 
-@op("var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) "
-    "-> Tensor", family="reduction", function=False, method=False,
+@op(
+    "var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) "
+    "-> Tensor",
+    family="reduction",
+    function=False,
+    method=False,
     vjp=lambda grad, self, dim, correction, keepdim: _variance_backward(
-        grad, self, dim, correction, keepdim))
+        grad, self, dim, correction, keepdim
+    ),
+)
 def var_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
     _require_float("var", self)
     return reduce("var", self, dim, keepdim, _correction(correction))
 
 
-@op("std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) "
-    "-> Tensor", family="reduction", function=False, method=False,
+@op(
+    "std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) "
+    "-> Tensor",
+    family="reduction",
+    function=False,
+    method=False,
     vjp=lambda grad, self, dim, correction, keepdim, result: _variance_backward(
-        FUNCTIONS["where"](result == 0, 0.0, grad / (2 * result)), self, dim, correction, keepdim))
+        FUNCTIONS["where"](result == 0, 0.0, grad / (2 * result)), self, dim, correction, keepdim
+    ),
+)
 def std_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
     _require_float("std", self)
     return reduce("std", self, dim, keepdim, _correction(correction))
@@ -364,7 +414,11 @@ def _spread_rows(name: str, row: Any) -> None:
     """``var(x)``, ``var(x, dim)``, ``var(x, unbiased)``, ``var(x, dim, unbiased, keepdim)``."""
 
     def call(
-        self: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
+        self: Any,
+        dim: Any = None,
+        unbiased: Any = None,
+        keepdim: bool = False,
+        *,
         correction: Any = None,
     ) -> Any:
         if isinstance(dim, bool):
@@ -385,8 +439,14 @@ _spread_rows("std", std_correction)
 def _with_mean(name: str) -> None:
     result = return_type(f"{name}_mean", (name, "mean"))
 
-    def call(self: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
-             correction: Any = None) -> Any:
+    def call(
+        self: Any,
+        dim: Any = None,
+        unbiased: Any = None,
+        keepdim: bool = False,
+        *,
+        correction: Any = None,
+    ) -> Any:
         if isinstance(dim, bool):
             dim, unbiased = None, dim
         spread_value = FUNCTIONS[name](self, dim, unbiased, keepdim, correction=correction)
@@ -406,10 +466,15 @@ _with_mean("std")
 
 
 # ---- norms ---------------------------------------------------------------------------------------
-@op("linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, "
-    "ScalarType? dtype=None) -> Tensor", family="reduction", method=False,
+@op(
+    "linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, "
+    "ScalarType? dtype=None) -> Tensor",
+    family="reduction",
+    method=False,
     vjp=lambda grad, self, ord, dim, keepdim, result: _norm_backward(
-        grad, self, ord, dim, keepdim, result))
+        grad, self, ord, dim, keepdim, result
+    ),
+)
 def linalg_vector_norm(self: Any, ord: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     if not self.dtype.is_floating_point:
         raise RuntimeError(
@@ -456,9 +521,14 @@ def _norm_backward(grad: Any, self: Any, ord: Any, dim: Any, keepdim: bool, resu
     return self * self.abs().pow(order - 2) * where(result == 0, 0.0, grad / result.pow(order - 1))
 
 
-@op("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", family="reduction",
-    vjp=lambda grad, self, result, dim, keepdim: restore_dims(grad, self.shape, dim, keepdim)
-    * (self - restore_dims(_finite(result), self.shape, dim, keepdim)).exp())
+@op(
+    "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor",
+    family="reduction",
+    vjp=lambda grad, self, result, dim, keepdim: (
+        restore_dims(grad, self.shape, dim, keepdim)
+        * (self - restore_dims(_finite(result), self.shape, dim, keepdim)).exp()
+    ),
+)
 def logsumexp(self: Any, dim: Any, keepdim: bool) -> Any:
     return reduce("logsumexp", as_float(self), dim, keepdim)
 
@@ -485,15 +555,22 @@ def _reversed_cumsum(value: Any, dim: int) -> Any:
     return value.flip(dim).cumsum(dim).flip(dim)
 
 
-@op("cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", family="scan", inplace=True,
-    vjp=lambda grad, dim: _reversed_cumsum(grad, dim))
+@op(
+    "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor",
+    family="scan",
+    inplace=True,
+    vjp=lambda grad, dim: _reversed_cumsum(grad, dim),
+)
 def cumsum(self: Any, dim: int, dtype: Any) -> Any:
     return scan("cumsum", self, dim, _sum_dtype(self, dtype))
 
 
-@op("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", family="scan",
+@op(
+    "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor",
+    family="scan",
     inplace=True,
-    vjp=lambda grad, self, dim, result: _cumprod_backward(grad, self, dim, result))
+    vjp=lambda grad, self, dim, result: _cumprod_backward(grad, self, dim, result),
+)
 def cumprod(self: Any, dim: int, dtype: Any) -> Any:
     return scan("cumprod", self, dim, _sum_dtype(self, dtype))
 
@@ -518,8 +595,11 @@ def _cumprod_backward(grad: Any, self: Any, dim: int, result: Any) -> Any:
     return FUNCTIONS["cat"](columns, dim)
 
 
-@op("logcumsumexp(Tensor self, int dim) -> Tensor", family="scan",
-    vjp=lambda grad, self, result, dim: _logcumsumexp_backward(grad, self, result, dim))
+@op(
+    "logcumsumexp(Tensor self, int dim) -> Tensor",
+    family="scan",
+    vjp=lambda grad, self, result, dim: _logcumsumexp_backward(grad, self, result, dim),
+)
 def logcumsumexp(self: Any, dim: int) -> Any:
     return scan("logcumsumexp", self, dim, as_float(self).dtype)
 
@@ -540,9 +620,13 @@ def _logcumsumexp_backward(grad: Any, self: Any, result: Any, dim: int) -> Any:
 
 
 def _cumulative_extreme(name: str) -> None:
-    @op(f"{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)", family="scan",
+    @op(
+        f"{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)",
+        family="scan",
         vjp=lambda grad, self_size, result1, dim: FUNCTIONS["zeros"](
-            tuple(self_size), dtype=grad.dtype).scatter_add(dim, result1, grad))
+            tuple(self_size), dtype=grad.dtype
+        ).scatter_add(dim, result1, grad),
+    )
     def kernel(self: Any, dim: int) -> Any:
         return scan(name, self, dim, self.dtype, indexed=True)
 

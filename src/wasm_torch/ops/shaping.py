@@ -17,8 +17,12 @@ def _window(out: Any, dim: int, start: int, length: int) -> Any:
     return _C.as_strided(out, tuple(size), out.stride(), offset)
 
 
-@op("cat(Tensor[] tensors, int dim=0) -> Tensor", family="copy", method=False,
-    vjp={"tensors": lambda grad, tensors_size, dim: _cat_backward(grad, tensors_size, dim)})
+@op(
+    "cat(Tensor[] tensors, int dim=0) -> Tensor",
+    family="copy",
+    method=False,
+    vjp={"tensors": lambda grad, tensors_size, dim: _cat_backward(grad, tensors_size, dim)},
+)
 def cat(tensors: Sequence[Any], dim: int) -> Any:
     if not tensors:
         raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
@@ -48,8 +52,10 @@ def cat(tensors: Sequence[Any], dim: int) -> Any:
                 )
         size[dim] += t.shape[dim]
     stride = None
-    if first.ndim > 1 and not first.is_contiguous() and all(
-        t.stride() == k.restrided(t) for t in used
+    if (
+        first.ndim > 1
+        and not first.is_contiguous()
+        and all(t.stride() == k.restrided(t) for t in used)
     ):
         stride = _joined_stride(first, tuple(size))
     out = k.empty(tuple(size), dtype, stride)
@@ -147,7 +153,9 @@ def column_stack(tensors: Any) -> Any:
 alias("row_stack", "vstack")
 
 
-@op("flip(Tensor self, int[] dims) -> Tensor", family="copy", vjp=lambda grad, dims: grad.flip(dims))
+@op(
+    "flip(Tensor self, int[] dims) -> Tensor", family="copy", vjp=lambda grad, dims: grad.flip(dims)
+)
 def flip(self: Any, dims: Any) -> Any:
     if not dims:
         result = k.empty_like(self)
@@ -172,8 +180,11 @@ def flipud(self: Any) -> Any:
     return self.flip(0)
 
 
-@op("roll(Tensor self, int[1] shifts, int[1] dims=[]) -> Tensor", family="copy",
-    vjp=lambda grad, shifts, dims: grad.roll(tuple(-s for s in shifts), dims))
+@op(
+    "roll(Tensor self, int[1] shifts, int[1] dims=[]) -> Tensor",
+    family="copy",
+    vjp=lambda grad, shifts, dims: grad.roll(tuple(-s for s in shifts), dims),
+)
 def roll(self: Any, shifts: Any, dims: Any) -> Any:
     if not shifts:
         raise RuntimeError("`shifts` required")
@@ -198,7 +209,9 @@ def _rolled(self: Any, shifts: Sequence[int], dims: Sequence[int]) -> Any:
             return out
         cut = -shift % length
         if length - cut:
-            _C.copy_into(_window(out, dim, 0, length - cut), _window(result, dim, cut, length - cut))
+            _C.copy_into(
+                _window(out, dim, 0, length - cut), _window(result, dim, cut, length - cut)
+            )
         if cut:
             _C.copy_into(_window(out, dim, length - cut, cut), _window(result, dim, 0, cut))
         result = out
@@ -221,8 +234,12 @@ def rot90(self: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     return self.clone()
 
 
-@op("repeat(Tensor self, int[] repeats) -> Tensor", family="copy", function=False,
-    vjp=lambda grad, self_size, repeats: _repeat_backward(grad, tuple(self_size), repeats))
+@op(
+    "repeat(Tensor self, int[] repeats) -> Tensor",
+    family="copy",
+    function=False,
+    vjp=lambda grad, self_size, repeats: _repeat_backward(grad, tuple(self_size), repeats),
+)
 def repeat(self: Any, repeats: Any) -> Any:
     extra = len(repeats) - self.ndim
     if extra < 0:
@@ -233,13 +250,13 @@ def repeat(self: Any, repeats: Any) -> Any:
     size = (1,) * extra + tuple(self.shape)
     for r in repeats:
         if r < 0:
-            raise RuntimeError(
-                f"Trying to create tensor with negative dimension {r * 1}: {[r]}"
-            )
+            raise RuntimeError(f"Trying to create tensor with negative dimension {r * 1}: {[r]}")
     interleaved = [n for pair in zip(repeats, size, strict=True) for n in pair]
     strides = (0,) * extra + tuple(self.stride())
     source = _C.as_strided(
-        self, tuple(interleaved), tuple(s for stride in strides for s in (0, stride)),
+        self,
+        tuple(interleaved),
+        tuple(s for stride in strides for s in (0, stride)),
         self.storage_offset(),
     )
     final = tuple(r * n for r, n in zip(repeats, size, strict=True))
@@ -298,8 +315,12 @@ def repeat_interleave(
     return self.index_select(at, index)
 
 
-@op("constant_pad_nd(Tensor self, int[] pad, Scalar value=0) -> Tensor", family="copy", method=False,
-    vjp=lambda grad, pad: FUNCTIONS["constant_pad_nd"](grad, tuple(-p for p in pad), 0))
+@op(
+    "constant_pad_nd(Tensor self, int[] pad, Scalar value=0) -> Tensor",
+    family="copy",
+    method=False,
+    vjp=lambda grad, pad: FUNCTIONS["constant_pad_nd"](grad, tuple(-p for p in pad), 0),
+)
 def constant_pad_nd(self: Any, pad: Any, value: Any) -> Any:
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
@@ -349,8 +370,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
         tensors = tuple(tensors[0])
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(
-            "torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: "
-            f"{indexing}"
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
     swap = indexing == "xy" and len(tensors) >= 2
     sizes = tuple(t.numel() for t in tensors)
@@ -390,11 +410,11 @@ def block_diag(*tensors: Any) -> Any:
 def diag(self: Any, diagonal: int = 0) -> Any:
     """The diagonal of a matrix, or a matrix with a vector on its diagonal."""
     if self.ndim not in (1, 2):
-        raise RuntimeError(
-            f"diag(): Supports 1D or 2D tensors. Got {self.ndim}D"
-        )
-    return FUNCTIONS["diag_embed"](self, diagonal) if self.ndim == 1 else (
-        self.diagonal(diagonal).clone()
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {self.ndim}D")
+    return (
+        FUNCTIONS["diag_embed"](self, diagonal)
+        if self.ndim == 1
+        else (self.diagonal(diagonal).clone())
     )
 
 
@@ -420,6 +440,7 @@ def diagflat(self: Any, offset: int = 0) -> Any:
 
 def _scatter_view(name: str) -> None:
     """``select_scatter`` and its kin: a copy in which a view has been replaced."""
+
     def call(self: Any, src: Any, *args: Any, **kwargs: Any) -> Any:
         result = self.clone(memory_format=None)
         view = _view_of(name, result, args, kwargs)

@@ -16,9 +16,13 @@ def _scattered(grad: Any, size: Any, indices: Any, dim: int) -> Any:
     return value_at(grad, size, indices, dim, True)
 
 
-@op("sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
-    family="sort", function=False, method=False,
-    vjp=lambda grad, self_size, result1, dim: _scattered(grad, self_size, result1, dim))
+@op(
+    "sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
+    family="sort",
+    function=False,
+    method=False,
+    vjp=lambda grad, self_size, result1, dim: _scattered(grad, self_size, result1, dim),
+)
 def sort_row(self: Any, dim: int, descending: bool) -> tuple[Any, Any]:
     dim = k.wrap_dim(dim, self.ndim)
     values = k.empty_like(self)
@@ -49,9 +53,12 @@ def argsort(self: Any, dim: int = -1, descending: bool = False, stable: bool = F
     return sort_row(self, dim, descending)[1]
 
 
-@op("topk(Tensor self, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, "
-    "Tensor indices)", family="sort",
-    vjp=lambda grad, self_size, result1, dim: _scattered(grad, self_size, result1, dim))
+@op(
+    "topk(Tensor self, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, "
+    "Tensor indices)",
+    family="sort",
+    vjp=lambda grad, self_size, result1, dim: _scattered(grad, self_size, result1, dim),
+)
 def topk(self: Any, k_: int, dim: int, largest: bool, sorted: bool) -> tuple[Any, Any]:
     dim = k.wrap_dim(dim, self.ndim)
     length = self.shape[dim] if self.ndim else 1
@@ -91,10 +98,13 @@ def _need_length(self: Any, dim: int, name: str) -> int:
     return dim
 
 
-@op("kthvalue(Tensor self, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
+@op(
+    "kthvalue(Tensor self, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
     family="sort",
     vjp=lambda grad, self_size, result1, dim, keepdim: value_at(
-        grad, self_size, result1, dim, keepdim))
+        grad, self_size, result1, dim, keepdim
+    ),
+)
 def kthvalue(self: Any, k_: int, dim: int, keepdim: bool) -> tuple[Any, Any]:
     dim = _need_length(self, dim, "kthvalue")
     length = self.shape[dim] if self.ndim else 1
@@ -104,16 +114,24 @@ def kthvalue(self: Any, k_: int, dim: int, keepdim: bool) -> tuple[Any, Any]:
 
 
 def _median_rows(name: str, ignore_nan: bool) -> None:
-    @op(f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
-        family="sort", node=f"{name.title()}Backward0",
+    @op(
+        f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
+        family="sort",
+        node=f"{name.title()}Backward0",
         vjp=lambda grad, self_size, result1, dim, keepdim: value_at(
-            grad, self_size, result1, dim, keepdim))
+            grad, self_size, result1, dim, keepdim
+        ),
+    )
     def along(self: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
         dim = _need_length(self, dim, name)
         return _median_along(self, dim, keepdim, ignore_nan)
 
-    @op(f"{name}(Tensor self) -> Tensor", family="sort", node=f"{name.title()}Backward1",
-        vjp=lambda grad, self, result: _shared(grad, self, result))
+    @op(
+        f"{name}(Tensor self) -> Tensor",
+        family="sort",
+        node=f"{name.title()}Backward1",
+        vjp=lambda grad, self, result: _shared(grad, self, result),
+    )
     def overall(self: Any) -> Any:
         if self.numel() == 0:
             return k.full((), math.nan, self.dtype)
@@ -133,8 +151,14 @@ def _median_along(self: Any, dim: int, keepdim: bool, ignore_nan: bool) -> tuple
     values, indices = sort_row.kernel(self, dim, False)
     if self.ndim == 0:
         return values, indices
-    nans = _C.reduce(_C.unary(self, _C.UNARY["isnan"], 0.0, 0.0, _C.bool),
-                     _C.REDUCE["count_nonzero"], (dim,), True, 0.0, _C.int64)
+    nans = _C.reduce(
+        _C.unary(self, _C.UNARY["isnan"], 0.0, 0.0, _C.bool),
+        _C.REDUCE["count_nonzero"],
+        (dim,),
+        True,
+        0.0,
+        _C.int64,
+    )
     if ignore_nan:
         valid = k.binary("rsub", nans, length)
         position = k.binary("div_floor", k.binary("sub", valid, 1), 2)
@@ -143,10 +167,16 @@ def _median_along(self: Any, dim: int, keepdim: bool, ignore_nan: bool) -> tuple
         # NaN sorts last, so where there is one, it is the median: the last position.
         some = k.binary("gt", nans, 0, 1.0, _C.int64, _C.bool)
         position = k.ternary(
-            "where", some, k.full((), length - 1, _C.int64), k.full((), (length - 1) // 2, _C.int64),
-            0.0, _C.int64,
+            "where",
+            some,
+            k.full((), length - 1, _C.int64),
+            k.full((), (length - 1) // 2, _C.int64),
+            0.0,
+            _C.int64,
         )
-        position = k.binary("minimum", position, _first_nan(values, dim, length, nans), 1.0, _C.int64)
+        position = k.binary(
+            "minimum", position, _first_nan(values, dim, length, nans), 1.0, _C.int64
+        )
     picked = []
     for t in (values, indices):
         out = k.empty(tuple(position.shape), t.dtype)
@@ -169,10 +199,13 @@ _median_rows("median", False)
 _median_rows("nanmedian", True)
 
 
-@op("mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
+@op(
+    "mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
     family="sort",
     vjp=lambda grad, self_size, result1, dim, keepdim: value_at(
-        grad, self_size, result1, dim, keepdim))
+        grad, self_size, result1, dim, keepdim
+    ),
+)
 def mode(self: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
     dim = _need_length(self, dim, "mode")
     if self.ndim == 0:
@@ -180,13 +213,17 @@ def mode(self: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
     moved = [d for d in range(self.ndim) if d != dim]
     order = (*moved, dim)
     size = [self.shape[d] for d in order]
-    rows = k.contiguous(_C.as_strided(
-        self, tuple(size), tuple(self.stride(d) for d in order), self.storage_offset()
-    ))
+    rows = k.contiguous(
+        _C.as_strided(
+            self, tuple(size), tuple(self.stride(d) for d in order), self.storage_offset()
+        )
+    )
     flat = k.reshaped(rows, (k.numel(size[:-1]), size[-1])).tolist()
     picked = [_most_frequent(row) for row in flat]
     shape = size[:-1]
-    values = _C.from_data([v for v, _ in picked], self.dtype) if picked else k.empty((0,), self.dtype)
+    values = (
+        _C.from_data([v for v, _ in picked], self.dtype) if picked else k.empty((0,), self.dtype)
+    )
     indices = _C.from_data([i for _, i in picked], _C.int64) if picked else k.empty((0,), _C.int64)
     final = tuple(self.shape[d] if d != dim else 1 for d in range(self.ndim)) if keepdim else shape
     return k.reshaped(values, final), k.reshaped(indices, final)
@@ -207,8 +244,14 @@ def _most_frequent(row: list[Any]) -> tuple[Any, int]:
 # ---- searching -----------------------------------------------------------------------------------
 @composite()
 def searchsorted(
-    sorted_sequence: Any, self: Any = None, *, out_int32: bool = False, right: bool = False,
-    side: str | None = None, sorter: Any = None, input: Any = None,
+    sorted_sequence: Any,
+    self: Any = None,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+    input: Any = None,
 ) -> Any:
     """Positions at which values would be inserted into sorted rows."""
     values = self if input is None else input
@@ -223,12 +266,17 @@ def searchsorted(
         )
     right = right or side == "right"
     if not isinstance(values, _C.TensorBase):
-        values = _C.from_data(values, sorted_sequence.dtype if sorted_sequence.dtype.is_floating_point
-                              else None)
+        values = _C.from_data(
+            values, sorted_sequence.dtype if sorted_sequence.dtype.is_floating_point else None
+        )
     if sorter is not None:
-        sorted_sequence = sorted_sequence.gather(-1, sorter) if sorted_sequence.ndim else sorted_sequence
-    dtype = k.result_type(sorted_sequence, values) if sorted_sequence.dtype is not values.dtype else (
-        values.dtype
+        sorted_sequence = (
+            sorted_sequence.gather(-1, sorter) if sorted_sequence.ndim else sorted_sequence
+        )
+    dtype = (
+        k.result_type(sorted_sequence, values)
+        if sorted_sequence.dtype is not values.dtype
+        else (values.dtype)
     )
     if sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
@@ -247,9 +295,7 @@ def searchsorted(
 
 
 @composite(method=False)
-def bucketize(
-    self: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False
-) -> Any:
+def bucketize(self: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
     """The bucket of each element among sorted boundaries."""
     return FUNCTIONS["searchsorted"](boundaries, self, out_int32=out_int32, right=right)
 
@@ -257,7 +303,10 @@ def bucketize(
 # ---- distinct values -----------------------------------------------------------------------------
 @composite(method=True)
 def unique(
-    self: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
+    self: Any,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:
     """The distinct elements (or slices along ``dim``), sorted."""
@@ -308,7 +357,9 @@ def _unique_slices(
 ) -> Any:
     dim = k.wrap_dim(dim, self.ndim)
     moved = self.detach().movedim(dim, 0)
-    rows = [tuple(row) for row in moved.reshape((moved.shape[0], k.numel(moved.shape[1:]))).tolist()]
+    rows = [
+        tuple(row) for row in moved.reshape((moved.shape[0], k.numel(moved.shape[1:]))).tolist()
+    ]
     order = list(range(len(rows))) if consecutive else _sorted_rows(rows)
     kept: list[int] = []
     counts: list[int] = []
@@ -370,7 +421,11 @@ def bincount(self: Any, weights: Any = None, minlength: int = 0) -> Any:
     if weights is not None:
         dtype = weights.dtype if weights.dtype is _C.float32 else _C.float64
     out = FUNCTIONS["zeros"](size, dtype=dtype)
-    ones = FUNCTIONS["ones"](self.shape[0], dtype=dtype) if weights is None else weights.detach().to(dtype)
+    ones = (
+        FUNCTIONS["ones"](self.shape[0], dtype=dtype)
+        if weights is None
+        else weights.detach().to(dtype)
+    )
     return out.scatter_add(0, self.long(), ones)
 
 
@@ -395,7 +450,9 @@ def histc(self: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     return FUNCTIONS["zeros"](bins, dtype=self.dtype).scatter_add(0, index, ones)
 
 
-def _quantile(self: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool) -> Any:
+def _quantile(
+    self: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool
+) -> Any:
     modes = ("linear", "lower", "higher", "midpoint", "nearest")
     if interpolation not in modes:
         raise RuntimeError(
@@ -422,8 +479,11 @@ def _quantile(self: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, sk
     ordered = sort_row(work.movedim(at, -1) if work.ndim > 1 else work, -1, False)[0]
     nan = ordered.isnan()
     length = ordered.shape[-1]
-    last = (length - nan.sum(-1, True) if skip_nan else FUNCTIONS["full_like"](
-        nan[..., :1], length, dtype=_C.int64)) - 1
+    last = (
+        length - nan.sum(-1, True)
+        if skip_nan
+        else FUNCTIONS["full_like"](nan[..., :1], length, dtype=_C.int64)
+    ) - 1
     ranks = q.reshape(-1) * last.clamp(min=0).to(self.dtype)
     if not skip_nan:
         ranks = FUNCTIONS["where"](nan.any(-1, True), float(length - 1), ranks)
@@ -438,14 +498,17 @@ def _quantile(self: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, sk
     else:
         low = ordered.gather(-1, below)
         high = ordered.gather(-1, above)
-        weight = 0.5 * (ranks != below.to(ranks.dtype)).to(self.dtype) if interpolation == "midpoint" else (
-            ranks - below.to(ranks.dtype)
+        weight = (
+            0.5 * (ranks != below.to(ranks.dtype)).to(self.dtype)
+            if interpolation == "midpoint"
+            else (ranks - below.to(ranks.dtype))
         )
         result = low.lerp(high, weight)
     result = result.movedim(-1, 0)
     if keepdim and self.ndim:
         result = (
-            result.reshape((result.shape[0], *(1,) * self.ndim)) if dim is None
+            result.reshape((result.shape[0], *(1,) * self.ndim))
+            if dim is None
             else result.unsqueeze(at + 1)
         )
     return result if q.ndim else result.squeeze(0)
@@ -475,8 +538,12 @@ def histogram(
     """Counts (or weights) in bins given by a number or by their edges, and the edges."""
     flat = self.detach().reshape(-1)
     if isinstance(bins, int):
-        low, high = range if range is not None else (
-            (float(flat.min().item()), float(flat.max().item())) if flat.numel() else (0.0, 1.0)
+        low, high = (
+            range
+            if range is not None
+            else (
+                (float(flat.min().item()), float(flat.max().item())) if flat.numel() else (0.0, 1.0)
+            )
         )
         if low == high:
             low, high = low - 0.5, high + 0.5
@@ -492,5 +559,3 @@ def histogram(
     if density:
         hist = hist / (hist.sum() * edges.diff())
     return _HISTOGRAM(hist, edges)
-
-

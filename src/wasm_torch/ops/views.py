@@ -63,8 +63,12 @@ def view_stride(
     return tuple(result) if at < 0 else None
 
 
-@op("view(Tensor(a) self, int[] size) -> Tensor(a)", family="view", function=False,
-    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+@op(
+    "view(Tensor(a) self, int[] size) -> Tensor(a)",
+    family="view",
+    function=False,
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
+)
 def view(self: Any, size: Any) -> Any:
     new = infer_size(size, self.numel())
     stride = view_stride(self.shape, self.stride(), new)
@@ -151,8 +155,11 @@ def alias_row(self: Any) -> Any:
     return _view(self, tuple(self.shape), self.stride(), self.storage_offset())
 
 
-@op("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", family="view",
-    vjp=lambda grad, dim0, dim1: grad.transpose(dim0, dim1))
+@op(
+    "transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)",
+    family="view",
+    vjp=lambda grad, dim0, dim1: grad.transpose(dim0, dim1),
+)
 def transpose(self: Any, dim0: int, dim1: int) -> Any:
     a, b = wrap_dim(dim0, self.ndim), wrap_dim(dim1, self.ndim)
     order = list(range(self.ndim))
@@ -163,16 +170,20 @@ def transpose(self: Any, dim0: int, dim1: int) -> Any:
 
 def _permuted(self: Any, order: Sequence[int]) -> Any:
     size, stride = self.shape, self.stride()
-    return _view(self, tuple(size[d] for d in order), tuple(stride[d] for d in order),
-                 self.storage_offset())
+    return _view(
+        self, tuple(size[d] for d in order), tuple(stride[d] for d in order), self.storage_offset()
+    )
 
 
 alias("swapaxes", "transpose")
 alias("swapdims", "transpose")
 
 
-@op("permute(Tensor(a) self, int[] dims) -> Tensor(a)", family="view",
-    vjp=lambda grad, dims: grad.permute(_inverse(dims)))
+@op(
+    "permute(Tensor(a) self, int[] dims) -> Tensor(a)",
+    family="view",
+    vjp=lambda grad, dims: grad.permute(_inverse(dims)),
+)
 def permute(self: Any, dims: Any) -> Any:
     if len(dims) != self.ndim:
         raise RuntimeError(
@@ -198,8 +209,12 @@ def t(self: Any) -> Any:
     return _permuted(self, tuple(reversed(range(self.ndim))))
 
 
-@op("expand(Tensor(a) self, int[] size, *, bool implicit=False) -> Tensor(a)", family="view",
-    function=False, vjp=lambda grad: grad)
+@op(
+    "expand(Tensor(a) self, int[] size, *, bool implicit=False) -> Tensor(a)",
+    family="view",
+    function=False,
+    vjp=lambda grad: grad,
+)
 def expand(self: Any, size: Any, implicit: bool) -> Any:
     extra = len(size) - self.ndim
     if extra < 0:
@@ -218,7 +233,7 @@ def expand(self: Any, size: Any, implicit: bool) -> Any:
                     f"dimension {d}"
                 )
             wanted = own
-        if wanted != own and own != 1 or wanted < 0:
+        if (wanted != own and own != 1) or wanted < 0:
             raise RuntimeError(
                 f"The expanded size of the tensor ({wanted}) must match the existing size ({own}) "
                 f"at non-singleton dimension {d}.  Target sizes: {list(size)}.  Tensor sizes: "
@@ -230,8 +245,13 @@ def expand(self: Any, size: Any, implicit: bool) -> Any:
 
 
 def _tensor_type(self: Any) -> str:
-    names = {"float32": "torch.FloatTensor", "float64": "torch.DoubleTensor",
-             "int64": "torch.LongTensor", "int32": "torch.IntTensor", "bool": "torch.BoolTensor"}
+    names = {
+        "float32": "torch.FloatTensor",
+        "float64": "torch.DoubleTensor",
+        "int64": "torch.LongTensor",
+        "int32": "torch.IntTensor",
+        "bool": "torch.BoolTensor",
+    }
     return names.get(self.dtype.name, "torch.FloatTensor") + "{"
 
 
@@ -256,14 +276,19 @@ def broadcast_tensors(*tensors: Any) -> Any:
     return tuple(t.expand(size) for t in tensors)
 
 
-@op("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)", family="view", inplace=False,
-    vjp=lambda grad, dim, self_size: grad.reshape(tuple(self_size)))
+@op(
+    "unsqueeze(Tensor(a) self, int dim) -> Tensor(a)",
+    family="view",
+    inplace=False,
+    vjp=lambda grad, dim, self_size: grad.reshape(tuple(self_size)),
+)
 def unsqueeze(self: Any, dim: int) -> Any:
     at = wrap_dim(dim, self.ndim + 1)
     size, stride = list(self.shape), list(self.stride())
     step = size[at] * stride[at] if at < self.ndim else 1
-    return _view(self, (*size[:at], 1, *size[at:]), (*stride[:at], step, *stride[at:]),
-                 self.storage_offset())
+    return _view(
+        self, (*size[:at], 1, *size[at:]), (*stride[:at], step, *stride[at:]), self.storage_offset()
+    )
 
 
 def _squeezed(self: Any, dims: Sequence[int]) -> Any:
@@ -271,27 +296,42 @@ def _squeezed(self: Any, dims: Sequence[int]) -> Any:
     return _permuted(self, kept)
 
 
-@op("squeeze(Tensor(a) self) -> Tensor(a)", family="view",
-    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+@op(
+    "squeeze(Tensor(a) self) -> Tensor(a)",
+    family="view",
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
+)
 def squeeze(self: Any) -> Any:
     return _squeezed(self, range(self.ndim))
 
 
-@op("squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)", family="view", node="SqueezeBackward1",
-    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+@op(
+    "squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)",
+    family="view",
+    node="SqueezeBackward1",
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
+)
 def squeeze_dim(self: Any, dim: int) -> Any:
     return _squeezed(self, (wrap_dim(dim, self.ndim),))
 
 
-@op("squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)", family="view", node="SqueezeBackward2",
-    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)))
+@op(
+    "squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)",
+    family="view",
+    node="SqueezeBackward2",
+    vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
+)
 def squeeze_dims(self: Any, dim: Any) -> Any:
     return _squeezed(self, wrap_dims(dim, self.ndim) if dim else ())
 
 
-@op("select.int(Tensor(a) self, int dim, int index) -> Tensor(a)", family="view",
+@op(
+    "select.int(Tensor(a) self, int dim, int index) -> Tensor(a)",
+    family="view",
     vjp=lambda grad, self_size, dim, index: FUNCTIONS["select_backward"](
-        grad, tuple(self_size), dim, index))
+        grad, tuple(self_size), dim, index
+    ),
+)
 def select(self: Any, dim: int, index: int) -> Any:
     if self.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
@@ -313,19 +353,28 @@ def _zeros(grad: Any, size: Any) -> Any:
     return full(size, 0, grad.dtype)
 
 
-@op("select_backward(Tensor grad_output, int[] input_sizes, int dim, int index) -> Tensor",
-    family="view", method=False,
-    vjp=lambda grad, dim, index: grad.select(dim, index))
+@op(
+    "select_backward(Tensor grad_output, int[] input_sizes, int dim, int index) -> Tensor",
+    family="view",
+    method=False,
+    vjp=lambda grad, dim, index: grad.select(dim, index),
+)
 def select_backward(grad_output: Any, input_sizes: Any, dim: int, index: int) -> Any:
     result = _zeros(grad_output, input_sizes)
     _C.copy_into(select.kernel(result, dim, index), grad_output)
     return result
 
 
-@op("slice.Tensor(Tensor(a) self, int dim=0, int? start=None, int? end=None, int step=1) "
-    "-> Tensor(a)", family="view", function=False, method=False,
+@op(
+    "slice.Tensor(Tensor(a) self, int dim=0, int? start=None, int? end=None, int step=1) "
+    "-> Tensor(a)",
+    family="view",
+    function=False,
+    method=False,
     vjp=lambda grad, self_size, dim, start, end, step: FUNCTIONS["slice_backward"](
-        grad, tuple(self_size), dim, start, end, step))
+        grad, tuple(self_size), dim, start, end, step
+    ),
+)
 def slice_row(self: Any, dim: int, start: Any, end: Any, step: int) -> Any:
     dim = wrap_dim(dim, self.ndim)
     if step <= 0:
@@ -338,9 +387,13 @@ def slice_row(self: Any, dim: int, start: Any, end: Any, step: int) -> Any:
     return _view(self, tuple(size), tuple(stride), offset)
 
 
-@op("slice_backward(Tensor grad_output, int[] input_sizes, int dim, int? start, int? end, int step) "
-    "-> Tensor", family="view", method=False,
-    vjp=lambda grad, dim, start, end, step: slice_row(grad, dim, start, end, step))
+@op(
+    "slice_backward(Tensor grad_output, int[] input_sizes, int dim, int? start, int? end, int step) "
+    "-> Tensor",
+    family="view",
+    method=False,
+    vjp=lambda grad, dim, start, end, step: slice_row(grad, dim, start, end, step),
+)
 def slice_backward(
     grad_output: Any, input_sizes: Any, dim: int, start: Any, end: Any, step: int
 ) -> Any:
@@ -370,11 +423,15 @@ def narrow(self: Any, dim: int, start: Any, length: int) -> Any:
     return slice_row(self, at, start, start + length, 1)
 
 
-@op("as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)",
+@op(
+    "as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)",
     family="view",
-    vjp=lambda grad, self_size, self_stride, self_offset, size, stride, storage_offset:
-    _as_strided_backward(
-        grad, self_size, self_stride, self_offset, size, stride, storage_offset))
+    vjp=lambda grad, self_size, self_stride, self_offset, size, stride, storage_offset: (
+        _as_strided_backward(
+            grad, self_size, self_stride, self_offset, size, stride, storage_offset
+        )
+    ),
+)
 def as_strided(self: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
     offset = self.storage_offset() if storage_offset is None else storage_offset
     return _view(self, size, stride, offset)
@@ -404,14 +461,25 @@ def _extent(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
     return offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
 
 
-@op("as_strided_scatter(Tensor self, Tensor src, int[] size, int[] stride, int? "
-    "storage_offset=None) -> Tensor", family="view",
-    vjp={"self": lambda grad, self_stride, self_offset, size, stride, storage_offset: FUNCTIONS[
-             "as_strided_scatter"](
-                 _in_layout(grad, self_stride, self_offset),
-                 FUNCTIONS["zeros"](tuple(size), dtype=grad.dtype), size, stride, storage_offset),
-         "src": lambda grad, self_stride, self_offset, size, stride, storage_offset: _in_layout(
-             grad, self_stride, self_offset).as_strided(size, stride, storage_offset)})
+@op(
+    "as_strided_scatter(Tensor self, Tensor src, int[] size, int[] stride, int? "
+    "storage_offset=None) -> Tensor",
+    family="view",
+    vjp={
+        "self": lambda grad, self_stride, self_offset, size, stride, storage_offset: FUNCTIONS[
+            "as_strided_scatter"
+        ](
+            _in_layout(grad, self_stride, self_offset),
+            FUNCTIONS["zeros"](tuple(size), dtype=grad.dtype),
+            size,
+            stride,
+            storage_offset,
+        ),
+        "src": lambda grad, self_stride, self_offset, size, stride, storage_offset: _in_layout(
+            grad, self_stride, self_offset
+        ).as_strided(size, stride, storage_offset),
+    },
+)
 def as_strided_scatter(self: Any, src: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
     offset = self.storage_offset() if storage_offset is None else storage_offset
     result = _layout_copy(self)
@@ -439,8 +507,12 @@ def _in_layout(grad: Any, stride: Any, offset: int) -> Any:
     return FUNCTIONS["_with_strides"](grad, stride, offset)
 
 
-@op("_with_strides(Tensor self, int[] stride, int offset) -> Tensor", family="view", method=False,
-    vjp=lambda grad: grad)
+@op(
+    "_with_strides(Tensor self, int[] stride, int offset) -> Tensor",
+    family="view",
+    method=False,
+    vjp=lambda grad: grad,
+)
 def with_strides(self: Any, stride: Any, offset: int) -> Any:
     """A copy with these strides, ``offset`` elements into its storage."""
     extent = _extent(self.shape, stride, offset)
@@ -450,9 +522,13 @@ def with_strides(self: Any, stride: Any, offset: int) -> Any:
     return result
 
 
-@op("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", family="view",
+@op(
+    "diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)",
+    family="view",
     vjp=lambda grad, self_size, offset, dim1, dim2: FUNCTIONS["diagonal_backward"](
-        grad, tuple(self_size), offset, dim1, dim2))
+        grad, tuple(self_size), offset, dim1, dim2
+    ),
+)
 def diagonal(self: Any, offset: int, dim1: int, dim2: int) -> Any:
     first, second = wrap_dim(dim1, self.ndim), wrap_dim(dim2, self.ndim)
     if first == second:
@@ -464,23 +540,35 @@ def diagonal(self: Any, offset: int, dim1: int, dim2: int) -> Any:
     if length:
         start += offset * stride[second] if offset >= 0 else -offset * stride[first]
     kept = [d for d in range(self.ndim) if d not in (first, second)]
-    return _view(self, (*(size[d] for d in kept), length),
-                 (*(stride[d] for d in kept), stride[first] + stride[second]), start)
+    return _view(
+        self,
+        (*(size[d] for d in kept), length),
+        (*(stride[d] for d in kept), stride[first] + stride[second]),
+        start,
+    )
 
 
-@op("diagonal_backward(Tensor grad_output, int[] input_sizes, int offset, int dim1, int dim2) "
-    "-> Tensor", family="view", method=False,
-    vjp=lambda grad, offset, dim1, dim2: grad.diagonal(offset, dim1, dim2))
+@op(
+    "diagonal_backward(Tensor grad_output, int[] input_sizes, int offset, int dim1, int dim2) "
+    "-> Tensor",
+    family="view",
+    method=False,
+    vjp=lambda grad, offset, dim1, dim2: grad.diagonal(offset, dim1, dim2),
+)
 def diagonal_backward(grad_output: Any, input_sizes: Any, offset: int, dim1: int, dim2: int) -> Any:
     result = _zeros(grad_output, input_sizes)
     _C.copy_into(diagonal.kernel(result, offset, dim1, dim2), grad_output)
     return result
 
 
-@op("unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", family="view",
+@op(
+    "unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)",
+    family="view",
     function=False,
     vjp=lambda grad, self_size, dimension, size, step: _unfold_backward(
-        grad, self_size, dimension, size, step))
+        grad, self_size, dimension, size, step
+    ),
+)
 def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
     dim = wrap_dim(dimension, self.ndim)
     length = self.shape[dim] if self.ndim else 1
