@@ -42,18 +42,14 @@ typedef float wt_f32x2 __attribute__((vector_size(8)));
 typedef int32_t wt_i32x2 __attribute__((vector_size(8)));
 
 /* ---- load, store, splat: wt_f32x4_load(p), wt_f32x4_store(p, v), wt_f32x4_splat(x) --------- */
-#define WT_DEFINE_MEMORY(type, scalar, ...)                          \
-  WT_INLINE wt_##type wt_##type##_load(const void *p) {              \
-    wt_##type v;                                                     \
-    memcpy(&v, p, 16);                                               \
-    return v;                                                        \
-  }                                                                  \
-  WT_INLINE void wt_##type##_store(void *p, wt_##type v) {           \
-    memcpy(p, &v, 16);                                               \
-  }                                                                  \
-  WT_INLINE wt_##type wt_##type##_splat(scalar x) {                  \
-    return (wt_##type){__VA_ARGS__};                                 \
-  }
+#define WT_DEFINE_MEMORY(type, scalar, ...)                                     \
+  WT_INLINE wt_##type wt_##type##_load(const void *p) {                         \
+    wt_##type v;                                                                \
+    memcpy(&v, p, 16);                                                          \
+    return v;                                                                   \
+  }                                                                             \
+  WT_INLINE void wt_##type##_store(void *p, wt_##type v) { memcpy(p, &v, 16); } \
+  WT_INLINE wt_##type wt_##type##_splat(scalar x) { return (wt_##type){__VA_ARGS__}; }
 WT_DEFINE_MEMORY(f32x4, float, x, x, x, x)
 WT_DEFINE_MEMORY(f64x2, double, x, x)
 WT_DEFINE_MEMORY(i32x4, int32_t, x, x, x, x)
@@ -148,9 +144,9 @@ WT_INLINE wt_f64x2 wt_f64x2_nmadd(wt_f64x2 a, wt_f64x2 b, wt_f64x2 c) {
 #define WT_BITSELECT(type, mask, a, b) \
   ((wt_##type)(((wt_u64x2)(mask) & (wt_u64x2)(a)) | (~(wt_u64x2)(mask) & (wt_u64x2)(b))))
 #endif
-#define WT_DEFINE_SELECT(type, mask_type)                                                    \
-  WT_INLINE wt_##type wt_##type##_select(wt_##mask_type mask, wt_##type a, wt_##type b) {    \
-    return WT_BITSELECT(type, mask, a, b);                                                   \
+#define WT_DEFINE_SELECT(type, mask_type)                                                 \
+  WT_INLINE wt_##type wt_##type##_select(wt_##mask_type mask, wt_##type a, wt_##type b) { \
+    return WT_BITSELECT(type, mask, a, b);                                                \
   }
 WT_DEFINE_SELECT(f32x4, i32x4)
 WT_DEFINE_SELECT(f64x2, i64x2)
@@ -226,18 +222,20 @@ WT_INLINE wt_f64x2 wt_f64x2_copysign(wt_f64x2 a, wt_f64x2 b) {
 }
 
 #if defined(__clang__)
-#define WT_LANEWISE(name, elementwise, scalar)                                                   \
-  WT_INLINE wt_f32x4 wt_f32x4_##name(wt_f32x4 a) { return __builtin_elementwise_##elementwise(a); } \
+#define WT_LANEWISE(name, elementwise, scalar)     \
+  WT_INLINE wt_f32x4 wt_f32x4_##name(wt_f32x4 a) { \
+    return __builtin_elementwise_##elementwise(a); \
+  }                                                \
   WT_INLINE wt_f64x2 wt_f64x2_##name(wt_f64x2 a) { return __builtin_elementwise_##elementwise(a); }
 #else
-#define WT_LANEWISE(name, elementwise, scalar)                             \
-  WT_INLINE wt_f32x4 wt_f32x4_##name(wt_f32x4 a) {                         \
-    for (int i = 0; i < 4; i++) a[i] = __builtin_##scalar##f(a[i]);        \
-    return a;                                                              \
-  }                                                                        \
-  WT_INLINE wt_f64x2 wt_f64x2_##name(wt_f64x2 a) {                         \
-    for (int i = 0; i < 2; i++) a[i] = __builtin_##scalar(a[i]);           \
-    return a;                                                              \
+#define WT_LANEWISE(name, elementwise, scalar)                      \
+  WT_INLINE wt_f32x4 wt_f32x4_##name(wt_f32x4 a) {                  \
+    for (int i = 0; i < 4; i++) a[i] = __builtin_##scalar##f(a[i]); \
+    return a;                                                       \
+  }                                                                 \
+  WT_INLINE wt_f64x2 wt_f64x2_##name(wt_f64x2 a) {                  \
+    for (int i = 0; i < 2; i++) a[i] = __builtin_##scalar(a[i]);    \
+    return a;                                                       \
   }
 #endif
 WT_LANEWISE(sqrt, sqrt, sqrt)

@@ -22,16 +22,15 @@ typedef struct check_case {
 
 void check_register(check_case *entry);
 void check_count(bool passed, const char *file, int line, const char *text);
-/* |got - expected| <= tolerance * max(1, |expected|); NaN equals NaN, infinities equal themselves. */
+/* |got - expected| <= tolerance * max(1, |expected|); NaN equals NaN, infinities equal themselves.
+ */
 bool check_close(double got, double expected, double tolerance);
 void check_close_report(double got, double expected, double tolerance, const char *file, int line);
 
-#define TEST(name)                                                                 \
-  static void test_##name(void);                                                   \
-  static check_case case_##name = {#name, test_##name, NULL};                      \
-  __attribute__((constructor)) static void register_##name(void) {                 \
-    check_register(&case_##name);                                                  \
-  }                                                                                \
+#define TEST(name)                                                                                 \
+  static void test_##name(void);                                                                   \
+  static check_case case_##name = {#name, test_##name, NULL};                                      \
+  __attribute__((constructor)) static void register_##name(void) { check_register(&case_##name); } \
   static void test_##name(void)
 
 #define CHECK(condition) check_count((condition), __FILE__, __LINE__, #condition)
@@ -61,7 +60,7 @@ static inline int64_t check_integer(check_random *random, int64_t low, int64_t h
 /* ---- tensors over test memory ---------------------------------------------------------------- */
 /* Row-major description of `data`; the variadic form is CHECK_TENSOR(data, WT_FLOAT32, 2, 3, 4). */
 wt_tensor check_tensor(const void *data, int dtype, int ndim, const wt_word *size);
-#define CHECK_TENSOR(data, dtype, ...)                                        \
+#define CHECK_TENSOR(data, dtype, ...)                                                     \
   check_tensor((data), (dtype), (int)(sizeof((wt_word[]){__VA_ARGS__}) / sizeof(wt_word)), \
                (const wt_word[]){__VA_ARGS__})
 wt_tensor check_absent(void);

@@ -19,6 +19,9 @@ typedef intptr_t wt_word;
 
 #define WT_MAX_DIMS 16
 
+/* The lists are tables, whose rows the formatter would tear apart. */
+/* clang-format off */
+
 /* ---- element types ------------------------------------------------------------------------- */
 /* X(NAME, name, code, C type, bytes): the codes are those of torch's ScalarType. */
 #define WT_DTYPES(X)                      \
@@ -348,6 +351,8 @@ typedef enum wt_kernel { WT_KERNELS(K) WT_KERNEL_COUNT } wt_kernel;
 WT_KERNELS(K)
 #undef K
 
+/* clang-format on */
+
 /* ---- the port ------------------------------------------------------------------------------ */
 /* The few functions through which a host calls the engine. In Pyodide they are entries of its
  * function table; on the desktop they are linked. A wrong signature ends a Pyodide session, so
@@ -356,8 +361,8 @@ WT_KERNELS(K)
 
 /* Copies sixteen words to the engine's argument slot and runs the kernel on them. */
 int wt_submit(wt_word kernel, wt_word w0, wt_word w1, wt_word w2, wt_word w3, wt_word w4,
-              wt_word w5, wt_word w6, wt_word w7, wt_word w8, wt_word w9, wt_word w10,
-              wt_word w11, wt_word w12, wt_word w13, wt_word w14, wt_word w15);
+              wt_word w5, wt_word w6, wt_word w7, wt_word w8, wt_word w9, wt_word w10, wt_word w11,
+              wt_word w12, wt_word w13, wt_word w14, wt_word w15);
 /* Runs the kernel on arguments that are already in engine memory. */
 int wt_run(wt_word kernel, wt_word arguments);
 /* The element at `address` as a float64 (int64 beyond 2^53 loses precision: copy it out). */

@@ -1,7 +1,7 @@
 /* The extension's own types and the functions its files share.
  *
- * A Tensor is geometry (size, stride, offset) over a Storage, which is a block of engine memory. The
- * extension never dereferences an engine address: it reads and writes through the port.
+ * A Tensor is geometry (size, stride, offset) over a Storage, which is a block of engine memory.
+ * The extension never dereferences an engine address: it reads and writes through the port.
  */
 #ifndef WASM_TORCH_TENSOR_H
 #define WASM_TORCH_TENSOR_H
@@ -25,11 +25,11 @@ static inline void *xnew_ref(void *object) {
   return object;
 }
 /* Assigns before the old value is released, which may run arbitrary code. */
-#define XSETREF(slot, value)              \
-  do {                                    \
-    PyObject *old_ = (PyObject *)(slot);  \
-    (slot) = (value);                     \
-    Py_XDECREF(old_);                     \
+#define XSETREF(slot, value)             \
+  do {                                   \
+    PyObject *old_ = (PyObject *)(slot); \
+    (slot) = (value);                    \
+    Py_XDECREF(old_);                    \
   } while (0)
 
 /* ---- port ---------------------------------------------------------------------------------- */
@@ -61,10 +61,10 @@ PyObject *port_connect(PyObject *module, PyObject *args);
 extern const char *const kernel_names[WT_KERNEL_COUNT];
 
 /* An argument struct with the padding that a submit may read. */
-#define KERNEL_ARGS(kernel)                        \
-  union {                                          \
-    wt_##kernel##_args args;                       \
-    wt_word words[WT_SUBMIT_WORDS];                \
+#define KERNEL_ARGS(kernel)         \
+  union {                           \
+    wt_##kernel##_args args;        \
+    wt_word words[WT_SUBMIT_WORDS]; \
   }
 
 /* ---- dtype --------------------------------------------------------------------------------- */
@@ -119,8 +119,8 @@ typedef struct Tensor {
   uint8_t ndim;
   bool requires_grad; /* set on leaves; a tensor with a grad_fn requires it too */
   bool retains_grad;
-  bool dense;      /* contiguous, row-major */
-  bool untracked;  /* in-place changes through it do not bump the version (`.data`) */
+  bool dense;     /* contiguous, row-major */
+  bool untracked; /* in-place changes through it do not bump the version (`.data`) */
   bool inference;
   uint32_t output_nr;
   uint32_t view_version; /* storage version at which grad_fn of a view was made */
@@ -219,7 +219,7 @@ typedef struct OpBase {
   PyObject_HEAD
   PyObject *name;
   PyObject *node_name;
-  uint32_t tensor_mask;  /* argument positions that hold differentiable tensors */
+  uint32_t tensor_mask; /* argument positions that hold differentiable tensors */
   /* What the gradient of the argument at each position wants: values of arguments, outputs. */
   uint32_t saved_for[WT_OP_ARGS];
   uint32_t outputs_for[WT_OP_ARGS];
@@ -240,6 +240,7 @@ void node_forget_variable(struct Node *node);
 /* ---- dispatch to Python -------------------------------------------------------------------- */
 /* Names which have a C fast path or a number slot. The ops table supplies the callable that takes
  * every other case. */
+/* clang-format off */
 #define SLOW_NAMES(X)                                                                             \
   X(add) X(sub) X(mul) X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) X(neg)    \
   X(abs) X(exp) X(log) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tanh) X(sigmoid)  \
@@ -249,11 +250,12 @@ void node_forget_variable(struct Node *node);
   X(remainder) X(rmod) X(remainder_) X(rmatmul) X(bitwise_and) X(bitwise_or) X(bitwise_xor)       \
   X(bitwise_and_) X(bitwise_or_) X(bitwise_xor_) X(bitwise_left_shift) X(bitwise_right_shift)     \
   X(bitwise_left_shift_) X(bitwise_right_shift_) X(rlshift) X(rrshift) X(bitwise_not)
+/* clang-format on */
 enum slow_name {
 #define X(name) SLOW_##name,
   SLOW_NAMES(X)
 #undef X
-  SLOW_COUNT
+      SLOW_COUNT
 };
 extern PyObject *slow_callables[SLOW_COUNT];
 PyObject *call_slow(enum slow_name name, PyObject *const *args, Py_ssize_t nargs,
@@ -261,16 +263,18 @@ PyObject *call_slow(enum slow_name name, PyObject *const *args, Py_ssize_t nargs
 PyObject *call_slow2(enum slow_name name, PyObject *a, PyObject *b);
 
 /* Rows which the fast paths record. */
+/* clang-format off */
 #define FAST_ROWS(X)                                                                              \
   X(add) X(sub) X(rsub) X(mul) X(div) X(maximum) X(minimum) X(neg) X(abs) X(exp) X(log) X(sqrt)   \
   X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tanh) X(sigmoid) X(relu) X(sum) X(sum_dim)     \
   X(mean) X(mean_dim) X(mm) X(view) X(transpose) X(t) X(permute) X(unsqueeze) X(expand) X(select) \
   X(slice) X(alias) X(as_strided) X(as_strided_scatter)
+/* clang-format on */
 enum fast_row {
 #define X(name) ROW_##name,
   FAST_ROWS(X)
 #undef X
-  ROW_COUNT
+      ROW_COUNT
 };
 extern OpBase *fast_rows[ROW_COUNT]; /* NULL until the table supplies it */
 int dispatch_module_init(PyObject *module);
