@@ -69,11 +69,16 @@ TEST(gather_matches_reference) {
 
 static double combined(double a, double b, wt_word mode) {
   switch (mode) {
-    case WT_SCATTER_add: return a + b;
-    case WT_SCATTER_multiply: return a * b;
-    case WT_SCATTER_amax: return a > b ? a : b;
-    case WT_SCATTER_amin: return a < b ? a : b;
-    default: return b;
+    case WT_SCATTER_add:
+      return a + b;
+    case WT_SCATTER_multiply:
+      return a * b;
+    case WT_SCATTER_amax:
+      return a > b ? a : b;
+    case WT_SCATTER_amin:
+      return a < b ? a : b;
+    default:
+      return b;
   }
 }
 
@@ -96,8 +101,8 @@ TEST(scatter_matches_reference) {
       int64_t to = replaced(&out, &index, p, dim, (int64_t)check_get(&index, p));
       expected[to] = combined(expected[to], has_src ? check_get(&src, p) : 3, mode);
     }
-    wt_scatter_args args = {sizeof args, out, index, has_src ? src : check_absent(), dim, mode,
-                            {3, 3}};
+    wt_scatter_args args = {sizeof args, out,  index, has_src ? src : check_absent(),
+                            dim,         mode, {3, 3}};
     CHECK(wt_scatter(&args) == WT_OK);
     for (int64_t p = 0; p < out.numel; p++) CHECK_CLOSE(check_get(&out, p), expected[p], 1e-5);
     free(expected);
@@ -113,8 +118,8 @@ TEST(index_select_matches_reference) {
     wt_word dim = check_integer(&random, 0, ndim - 1);
     for (int d = 0; d < ndim; d++) box[d] = d == dim ? count : size[d];
     wt_tensor self = filled(&random, dtype, ndim, size);
-    wt_tensor index = layout_tensor(&random, round & 1 ? WT_INT64 : WT_INT32, 1, &count,
-                                    layout_any(&random));
+    wt_tensor index =
+        layout_tensor(&random, round & 1 ? WT_INT64 : WT_INT32, 1, &count, layout_any(&random));
     wt_tensor out = layout_tensor(&random, dtype, ndim, box, layout_any(&random));
     fill_index(&random, &index, 0, size[dim]);
     wt_index_select_args args = {sizeof args, out, self, index, dim};
@@ -278,8 +283,8 @@ static bool precedes(double a, double b, bool descending) {
 static void fill_sortable(check_random *random, const wt_tensor *tensor) {
   check_fill(tensor, random, tensor->dtype == WT_UINT8 ? 0 : -20, 20);
   static const double special[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 1.5};
-  if (tensor->dtype != WT_FLOAT16 && tensor->dtype != WT_BFLOAT16 &&
-      tensor->dtype != WT_FLOAT32 && tensor->dtype != WT_FLOAT64) {
+  if (tensor->dtype != WT_FLOAT16 && tensor->dtype != WT_BFLOAT16 && tensor->dtype != WT_FLOAT32 &&
+      tensor->dtype != WT_FLOAT64) {
     return;
   }
   for (int64_t p = 0; p < tensor->numel; p += check_integer(random, 1, 6)) {
@@ -341,8 +346,12 @@ TEST(topk_gives_first_of_sorted) {
 TEST(sort_tells_large_integers_apart) {
   int64_t self[4] = {((int64_t)1 << 53) + 1, (int64_t)1 << 53, INT64_MIN, INT64_MAX};
   int64_t values[4] = {0}, indices[4] = {0};
-  wt_sort_args args = {sizeof args, CHECK_TENSOR(values, WT_INT64, 4),
-                       CHECK_TENSOR(indices, WT_INT64, 4), CHECK_TENSOR(self, WT_INT64, 4), 0, 0};
+  wt_sort_args args = {sizeof args,
+                       CHECK_TENSOR(values, WT_INT64, 4),
+                       CHECK_TENSOR(indices, WT_INT64, 4),
+                       CHECK_TENSOR(self, WT_INT64, 4),
+                       0,
+                       0};
   CHECK(wt_sort(&args) == WT_OK);
   CHECK(indices[0] == 2 && indices[1] == 1 && indices[2] == 0 && indices[3] == 3);
 }

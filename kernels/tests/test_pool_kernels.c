@@ -95,10 +95,10 @@ static int64_t windows_at(const geometry *g, const wt_tensor *in, const wt_tenso
   return p;
 }
 
-#define GEOMETRY_ARGS(g)                                                                          \
-  .kernel0 = (g).kernel[0], .kernel1 = (g).kernel[1], .kernel2 = (g).kernel[2],                   \
-  .stride0 = (g).stride[0], .stride1 = (g).stride[1], .stride2 = (g).stride[2],                   \
-  .pad0 = (g).pad[0], .pad1 = (g).pad[1], .pad2 = (g).pad[2], .dilation0 = (g).dilation[0],       \
+#define GEOMETRY_ARGS(g)                                                                    \
+  .kernel0 = (g).kernel[0], .kernel1 = (g).kernel[1], .kernel2 = (g).kernel[2],             \
+  .stride0 = (g).stride[0], .stride1 = (g).stride[1], .stride2 = (g).stride[2],             \
+  .pad0 = (g).pad[0], .pad1 = (g).pad[1], .pad2 = (g).pad[2], .dilation0 = (g).dilation[0], \
   .dilation1 = (g).dilation[1], .dilation2 = (g).dilation[2]
 
 /* ---- maxima --------------------------------------------------------------------------------- */
@@ -148,8 +148,8 @@ TEST(max_pool_matches_reference) {
       wt_adaptive_max_pool_args args = {sizeof args, out, given, in};
       CHECK(wt_adaptive_max_pool(&args) == WT_OK);
     } else {
-      wt_max_pool_args args = {.size_bytes = sizeof args, .out = out, .indices = given,
-                               .input = in, GEOMETRY_ARGS(g)};
+      wt_max_pool_args args = {
+          .size_bytes = sizeof args, .out = out, .indices = given, .input = in, GEOMETRY_ARGS(g)};
       CHECK(wt_max_pool(&args) == WT_OK);
     }
     check_maximum(&g, &in, &out, has_indices ? &indices : NULL);
@@ -193,7 +193,7 @@ TEST(max_pool_backward_matches_reference) {
 
 /* ---- averages ------------------------------------------------------------------------------- */
 static double divisor_of(const window *w, bool include_pad, int64_t override) {
-  if (override) return (double)override;
+  if (override) return (double) override;
   if (include_pad) return (double)(w[0].extent * w[1].extent * w[2].extent);
   return (double)w[0].count * w[1].count * w[2].count;
 }
@@ -220,12 +220,18 @@ TEST(avg_pool_and_backward_match_reference) {
       status = wt_adaptive_avg_pool(&args);
       status_backward = wt_adaptive_avg_pool_backward(&backward);
     } else {
-      wt_avg_pool_args args = {.size_bytes = sizeof args, .out = out, .input = in,
-                               GEOMETRY_ARGS(g), .count_include_pad = include_pad,
+      wt_avg_pool_args args = {.size_bytes = sizeof args,
+                               .out = out,
+                               .input = in,
+                               GEOMETRY_ARGS(g),
+                               .count_include_pad = include_pad,
                                .divisor_override = override};
-      wt_avg_pool_backward_args backward = {
-          .size_bytes = sizeof backward, .grad_input = grad_in, .grad_out = out, GEOMETRY_ARGS(g),
-          .count_include_pad = include_pad, .divisor_override = override};
+      wt_avg_pool_backward_args backward = {.size_bytes = sizeof backward,
+                                            .grad_input = grad_in,
+                                            .grad_out = out,
+                                            GEOMETRY_ARGS(g),
+                                            .count_include_pad = include_pad,
+                                            .divisor_override = override};
       status = wt_avg_pool(&args);
       status_backward = wt_avg_pool_backward(&backward);
     }

@@ -6,8 +6,8 @@
 static wt_generator generator;
 
 static void seed(int64_t value) {
-  wt_seed_args args = {.size_bytes = sizeof args, .generator = (wt_word)&generator,
-                       .seed = {(double)value, value}};
+  wt_seed_args args = {
+      .size_bytes = sizeof args, .generator = (wt_word)&generator, .seed = {(double)value, value}};
   CHECK(wt_seed(&args) == WT_OK);
 }
 
@@ -110,12 +110,12 @@ TEST(random_uniform_rounds_once) {
 TEST(random_normal_gives_torch_numbers) {
   static const double few[5] = {0x1.8a7eb8p+0, -0x1.2c78a0p-2, -0x1.16e292p+1, 0x1.23096cp-1,
                                 -0x1.15a342p+0};
-  static const double many[18] = {
-      -1.1258398294448853,  -1.152360200881958,   0.5666506290435791,  0.7935083508491516,
-      0.5988394618034363,   -1.5550950765609741,  -0.3413603901863098, 1.85300612449646,
-      0.46809640526771545,  -0.1577124446630478,  -0.1733967512845993, 0.18347793817520142,
-      1.3893661499023438,   1.586334228515625,    0.946298360824585,   -0.843676745891571,
-      0.9318265914916992,   1.2590092420578003};
+  static const double many[18] = {-1.1258398294448853, -1.152360200881958,  0.5666506290435791,
+                                  0.7935083508491516,  0.5988394618034363,  -1.5550950765609741,
+                                  -0.3413603901863098, 1.85300612449646,    0.46809640526771545,
+                                  -0.1577124446630478, -0.1733967512845993, 0.18347793817520142,
+                                  1.3893661499023438,  1.586334228515625,   0.946298360824585,
+                                  -0.843676745891571,  0.9318265914916992,  1.2590092420578003};
   float values[18];
   seed(0);
   draw(CHECK_TENSOR(values, WT_FLOAT32, 5), WT_RANDOM_normal, 0, 1);

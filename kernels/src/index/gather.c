@@ -62,8 +62,7 @@ static stretch stretch_at(const walk *w, wt_word row, wt_word column, wt_word co
             wt_offset_of(row, w->ndim, w->size, w->index_stride) * index_bytes +
             column * s.index_step;
   s.target = (char *)w->target->data +
-             wt_offset_of(row, w->ndim, w->size, w->target_stride) * bytes +
-             column * s.target_step;
+             wt_offset_of(row, w->ndim, w->size, w->target_stride) * bytes + column * s.target_step;
   s.other = (char *)w->other->data + wt_offset_of(row, w->ndim, w->size, w->other_stride) * bytes +
             column * s.other_step;
   return s;
@@ -102,10 +101,14 @@ WT_INLINE bool run_stretch(walk *w, const stretch *s, walk_kind kind, wt_word dt
 
 static bool gather_stretch(walk *w, const stretch *s) {
   switch (wt_dtype_size(w->target->dtype)) {
-    case 1: return run_stretch(w, s, KIND_GATHER, 0, 1, 0);
-    case 2: return run_stretch(w, s, KIND_GATHER, 0, 2, 0);
-    case 4: return run_stretch(w, s, KIND_GATHER, 0, 4, 0);
-    default: return run_stretch(w, s, KIND_GATHER, 0, 8, 0);
+    case 1:
+      return run_stretch(w, s, KIND_GATHER, 0, 1, 0);
+    case 2:
+      return run_stretch(w, s, KIND_GATHER, 0, 2, 0);
+    case 4:
+      return run_stretch(w, s, KIND_GATHER, 0, 4, 0);
+    default:
+      return run_stretch(w, s, KIND_GATHER, 0, 8, 0);
   }
 }
 

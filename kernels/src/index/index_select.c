@@ -7,9 +7,9 @@
 typedef struct select_job {
   const wt_tensor *out, *self, *index;
   wt_word dim;
-  wt_word count;         /* length of the index */
-  wt_word slice;         /* elements behind dim */
-  bool is_slice_dense;   /* in out and in self */
+  wt_word count;       /* length of the index */
+  wt_word slice;       /* elements behind dim */
+  bool is_slice_dense; /* in out and in self */
   size_t bytes;
   atomic_int status;
 } select_job;

@@ -34,11 +34,12 @@ WT_INLINE bool scan_row(nonzero_state *state, const wt_tensor *self, const char 
 static bool scan_row_any(nonzero_state *state, const wt_tensor *self, const char *row,
                          wt_word *position) {
   switch (self->dtype) {
-    case WT_BOOL: return scan_row(state, self, row, position, WT_BOOL, 1);
-    case WT_FLOAT32: return scan_row(state, self, row, position, WT_FLOAT32, 4);
+    case WT_BOOL:
+      return scan_row(state, self, row, position, WT_BOOL, 1);
+    case WT_FLOAT32:
+      return scan_row(state, self, row, position, WT_FLOAT32, 4);
     default:
-      return scan_row(state, self, row, position, self->dtype,
-                      (wt_word)wt_dtype_size(self->dtype));
+      return scan_row(state, self, row, position, self->dtype, (wt_word)wt_dtype_size(self->dtype));
   }
 }
 

@@ -85,8 +85,7 @@ WT_INLINE void move_row(const move_job *job, wt_word row, wt_word begin, wt_word
   wt_word self_step = last >= 0 ? self->stride[last] : 0;
   wt_word value_step = last >= 0 ? values->stride[last] : 0;
   wt_word offset_step = last >= 0 ? offsets->stride[last] : 0;
-  char *base =
-      (char *)self->data + wt_offset_of(row, last, values->size, self->stride) * bytes;
+  char *base = (char *)self->data + wt_offset_of(row, last, values->size, self->stride) * bytes;
   char *value =
       (char *)values->data + wt_offset_of(row, last, values->size, values->stride) * bytes;
   const int64_t *offset =
@@ -105,9 +104,15 @@ WT_INLINE void move_row(const move_job *job, wt_word row, wt_word begin, wt_word
 static void move_row_any(const move_job *job, wt_word row, wt_word begin, wt_word end) {
   wt_word dtype = job->self->dtype;
   switch (dtype) {
-    case WT_FLOAT32: move_row(job, row, begin, end, WT_FLOAT32, 4); break;
-    case WT_INT64: move_row(job, row, begin, end, WT_INT64, 8); break;
-    default: move_row(job, row, begin, end, dtype, job->bytes); break;
+    case WT_FLOAT32:
+      move_row(job, row, begin, end, WT_FLOAT32, 4);
+      break;
+    case WT_INT64:
+      move_row(job, row, begin, end, WT_INT64, 8);
+      break;
+    default:
+      move_row(job, row, begin, end, dtype, job->bytes);
+      break;
   }
 }
 

@@ -37,8 +37,8 @@ static bool radix_pass(const uint64_t *keys, const uint32_t *indices, uint64_t *
   return true;
 }
 
-void wt_order_sort(uint64_t *keys, uint32_t *indices, uint64_t *spare_keys,
-                   uint32_t *spare_indices, wt_word count, int bits) {
+void wt_order_sort(uint64_t *keys, uint32_t *indices, uint64_t *spare_keys, uint32_t *spare_indices,
+                   wt_word count, int bits) {
   if (count <= INSERTION_LIMIT) {
     insertion_sort(keys, indices, count);
     return;

@@ -29,13 +29,20 @@ WT_INLINE uint64_t wt_order_key(const void *p, wt_word dtype) {
       memcpy(&bits, p, 8);
       return wt_order_of_float_bits(bits, WT_SIGN64, 0x7ff0000000000000u);
     }
-    case WT_FLOAT16: return wt_order_of_float_bits(*(const uint16_t *)p, 0x8000u, 0x7c00u);
-    case WT_BFLOAT16: return wt_order_of_float_bits(*(const uint16_t *)p, 0x8000u, 0x7f80u);
-    case WT_INT64: return (uint64_t)*(const int64_t *)p ^ WT_SIGN64;
-    case WT_INT32: return (uint32_t)*(const int32_t *)p ^ 0x80000000u;
-    case WT_INT16: return (uint64_t)(*(const int16_t *)p + 0x8000);
-    case WT_INT8: return (uint64_t)(*(const int8_t *)p + 0x80);
-    default: return *(const uint8_t *)p;
+    case WT_FLOAT16:
+      return wt_order_of_float_bits(*(const uint16_t *)p, 0x8000u, 0x7c00u);
+    case WT_BFLOAT16:
+      return wt_order_of_float_bits(*(const uint16_t *)p, 0x8000u, 0x7f80u);
+    case WT_INT64:
+      return (uint64_t)*(const int64_t *)p ^ WT_SIGN64;
+    case WT_INT32:
+      return (uint32_t)*(const int32_t *)p ^ 0x80000000u;
+    case WT_INT16:
+      return (uint64_t)(*(const int16_t *)p + 0x8000);
+    case WT_INT8:
+      return (uint64_t)(*(const int8_t *)p + 0x80);
+    default:
+      return *(const uint8_t *)p;
   }
 }
 
@@ -57,7 +64,7 @@ static inline void wt_order_keys(uint64_t *keys, const char *elements, wt_word c
 
 /* Sorts keys, and indices with them, ascending and stable. The spare arrays hold `count` entries
  * each; the result is in keys and indices. */
-void wt_order_sort(uint64_t *keys, uint32_t *indices, uint64_t *spare_keys,
-                   uint32_t *spare_indices, wt_word count, int bits);
+void wt_order_sort(uint64_t *keys, uint32_t *indices, uint64_t *spare_keys, uint32_t *spare_indices,
+                   wt_word count, int bits);
 
 #endif

@@ -65,8 +65,7 @@ WT_INLINE void average_one(const average_window *window, const wt_tensor *input,
   }
   for (wt_word d = window->d.start; d < window->d.end; d++) {
     for (wt_word h = window->h.start; h < window->h.end; h++) {
-      wt_word at = d * input->stride[2] + h * input->stride[3] +
-                   window->w.start * input->stride[4];
+      wt_word at = d * input->stride[2] + h * input->stride[3] + window->w.start * input->stride[4];
       sum += sum_row(plane + at * bytes, window->w.end - window->w.start, input->stride[4], dtype,
                      bytes);
     }
@@ -224,9 +223,9 @@ WT_INLINE void spread_channels(const average_job *job, wt_word n, wt_word c_begi
     for (wt_word oh = 0; oh < go->size[3]; oh++) {
       for (wt_word ow = 0; ow < go->size[4]; ow++) {
         average_window window = window_at(job, od, oh, ow);
-        const char *from = (const char *)go->data +
-                           (n * go->stride[0] + od * go->stride[2] + oh * go->stride[3] +
-                            ow * go->stride[4]) * bytes;
+        const char *from = (const char *)go->data + (n * go->stride[0] + od * go->stride[2] +
+                                                     oh * go->stride[3] + ow * go->stride[4]) *
+                                                        bytes;
         double share[CHANNEL_GROUP];
         for (wt_word c = c_begin; c < c_end; c++) {
           share[c - c_begin] =

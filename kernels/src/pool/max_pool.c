@@ -8,13 +8,25 @@
 
 static void store_lowest(void *p, wt_word dtype) {
   switch (dtype) {
-    case WT_INT64: *(int64_t *)p = INT64_MIN; break;
-    case WT_INT32: *(int32_t *)p = INT32_MIN; break;
-    case WT_INT16: *(int16_t *)p = INT16_MIN; break;
-    case WT_INT8: *(int8_t *)p = INT8_MIN; break;
+    case WT_INT64:
+      *(int64_t *)p = INT64_MIN;
+      break;
+    case WT_INT32:
+      *(int32_t *)p = INT32_MIN;
+      break;
+    case WT_INT16:
+      *(int16_t *)p = INT16_MIN;
+      break;
+    case WT_INT8:
+      *(int8_t *)p = INT8_MIN;
+      break;
     case WT_UINT8:
-    case WT_BOOL: *(uint8_t *)p = 0; break;
-    default: wt_element_store(p, dtype, -INFINITY); break;
+    case WT_BOOL:
+      *(uint8_t *)p = 0;
+      break;
+    default:
+      wt_element_store(p, dtype, -INFINITY);
+      break;
   }
 }
 

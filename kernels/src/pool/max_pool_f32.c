@@ -37,10 +37,10 @@ static void max_planes_2x2(void *context, wt_word begin, wt_word end, int thread
   for (wt_word plane = begin; plane < end; plane++) {
     wt_word n = plane / in->size[1], c = plane % in->size[1];
     for (wt_word oh = 0; oh < out->size[3]; oh++) {
-      const float *top = (const float *)in->data + n * in->stride[0] + c * in->stride[1] +
-                         2 * oh * in->stride[3];
-      float *to = (float *)out->data + n * out->stride[0] + c * out->stride[1] +
-                  oh * out->stride[3];
+      const float *top =
+          (const float *)in->data + n * in->stride[0] + c * in->stride[1] + 2 * oh * in->stride[3];
+      float *to =
+          (float *)out->data + n * out->stride[0] + c * out->stride[1] + oh * out->stride[3];
       int64_t *index = NULL;
       if (wt_is_present(indices)) {
         index = (int64_t *)indices->data + n * indices->stride[0] + c * indices->stride[1] +
@@ -81,8 +81,8 @@ WT_INLINE void max_row_block(const wt_max_job *job, const float *input, wt_windo
   const wt_tensor *in = job->input;
   const wt_word *dilation = job->windows->dilation;
   wt_f32x4 best = wt_f32x4_splat(-INFINITY);
-  wt_i32x4 best_index = wt_i32x4_splat(
-      (int32_t)((wd.start * in->size[3] + wh.start) * in->size[4] + ww.start));
+  wt_i32x4 best_index =
+      wt_i32x4_splat((int32_t)((wd.start * in->size[3] + wh.start) * in->size[4] + ww.start));
   for (wt_word d = wd.start; d < wd.end; d += dilation[0]) {
     for (wt_word h = wh.start; h < wh.end; h += dilation[1]) {
       const float *row = input + d * in->stride[2] + h * in->stride[3];
@@ -156,8 +156,8 @@ WT_INLINE void max_channels(const wt_max_job *job, const float *input, wt_window
   wt_i32x4 best_index[4];
   for (int v = 0; v < vectors; v++) {
     best[v] = wt_f32x4_splat(-INFINITY);
-    best_index[v] = wt_i32x4_splat(
-        (int32_t)((wd.start * in->size[3] + wh.start) * in->size[4] + ww.start));
+    best_index[v] =
+        wt_i32x4_splat((int32_t)((wd.start * in->size[3] + wh.start) * in->size[4] + ww.start));
   }
   for (wt_word d = wd.start; d < wd.end; d += dilation[0]) {
     for (wt_word h = wh.start; h < wh.end; h += dilation[1]) {
@@ -168,8 +168,7 @@ WT_INLINE void max_channels(const wt_max_job *job, const float *input, wt_window
         wt_i32x4 index = wt_i32x4_splat(row_index + (int32_t)w);
         WT_UNROLL
         for (int v = 0; v < vectors; v++) {
-          wt_f32x4 tap =
-              count < 4 ? wt_f32x4_load_part(p, count) : wt_f32x4_load(p + 4 * v);
+          wt_f32x4 tap = count < 4 ? wt_f32x4_load_part(p, count) : wt_f32x4_load(p + 4 * v);
           wt_i32x4 exceeds = (tap > best[v]) | (tap != tap);
           best[v] = wt_f32x4_select(exceeds, tap, best[v]);
           best_index[v] = wt_i32x4_select(exceeds, index, best_index[v]);

@@ -28,11 +28,14 @@ typedef struct wt_pool_geometry {
 } wt_pool_geometry;
 
 /* Reads the geometry fields that the pooling argument structs share. */
-#define WT_POOL_GEOMETRY_OF(args)                                                   \
-  {{(args)->kernel0, (args)->kernel1, (args)->kernel2},                             \
-   {(args)->stride0, (args)->stride1, (args)->stride2},                             \
-   {(args)->pad0, (args)->pad1, (args)->pad2},                                      \
-   {(args)->dilation0, (args)->dilation1, (args)->dilation2}}
+#define WT_POOL_GEOMETRY_OF(args)                             \
+  {                                                           \
+    {(args)->kernel0, (args)->kernel1, (args)->kernel2},      \
+        {(args)->stride0, (args)->stride1, (args)->stride2},  \
+        {(args)->pad0, (args)->pad1, (args)->pad2}, {         \
+      (args)->dilation0, (args)->dilation1, (args)->dilation2 \
+    }                                                         \
+  }
 
 /* Tables for an input and an output (N, C, D, H, W); free with wt_windows_free. */
 int wt_windows_of_geometry(wt_windows *windows, const wt_tensor *input, const wt_tensor *out,

@@ -16,7 +16,7 @@ typedef struct cursor {
   wt_word ndim;
   wt_word size[WT_MAX_DIMS], position[WT_MAX_DIMS];
   wt_word step[3][WT_MAX_DIMS]; /* bytes, of out, a and b */
-  wt_word at[3]; /* addresses; 0 where absent */
+  wt_word at[3];                /* addresses; 0 where absent */
 } cursor;
 
 static wt_word magnitude(wt_word stride) { return stride < 0 ? -stride : stride; }
@@ -80,16 +80,26 @@ static int64_t draw_integer(wt_generator *generator, int64_t low, uint64_t range
 /* From 0 up to the largest integer that the dtype holds, or holds without gaps. */
 static int64_t draw_full(wt_generator *generator, wt_word dtype) {
   switch (dtype) {
-    case WT_BOOL: return wt_random32(generator) & 1;
-    case WT_UINT8: return wt_random32(generator) % 256;
-    case WT_INT8: return wt_random32(generator) % 128;
-    case WT_INT16: return wt_random32(generator) % 32768;
-    case WT_INT32: return wt_random32(generator) & INT32_MAX;
-    case WT_INT64: return (int64_t)(wt_random64(generator) & INT64_MAX);
-    case WT_FLOAT16: return wt_random32(generator) % ((1 << 11) + 1);
-    case WT_BFLOAT16: return wt_random32(generator) % ((1 << 8) + 1);
-    case WT_FLOAT32: return wt_random32(generator) % ((1 << 24) + 1);
-    default: return (int64_t)(wt_random64(generator) % (((uint64_t)1 << 53) + 1));
+    case WT_BOOL:
+      return wt_random32(generator) & 1;
+    case WT_UINT8:
+      return wt_random32(generator) % 256;
+    case WT_INT8:
+      return wt_random32(generator) % 128;
+    case WT_INT16:
+      return wt_random32(generator) % 32768;
+    case WT_INT32:
+      return wt_random32(generator) & INT32_MAX;
+    case WT_INT64:
+      return (int64_t)(wt_random64(generator) & INT64_MAX);
+    case WT_FLOAT16:
+      return wt_random32(generator) % ((1 << 11) + 1);
+    case WT_BFLOAT16:
+      return wt_random32(generator) % ((1 << 8) + 1);
+    case WT_FLOAT32:
+      return wt_random32(generator) % ((1 << 24) + 1);
+    default:
+      return (int64_t)(wt_random64(generator) % (((uint64_t)1 << 53) + 1));
   }
 }
 
@@ -118,8 +128,7 @@ static double draw_uniform(wt_generator *generator, const wt_random_args *args) 
     double value = wt_scale_uniform_f64(wt_random_double(generator), args->p0, args->p1);
     return value == args->p1 ? args->p0 : value;
   }
-  float value =
-      wt_scale_uniform_f32(wt_random_float(generator), (float)args->p0, (float)args->p1);
+  float value = wt_scale_uniform_f32(wt_random_float(generator), (float)args->p0, (float)args->p1);
   double low, high, rounded; /* in the dtype of out, where rounding may reach the upper bound */
   uint64_t storage = 0;
   wt_element_store(&storage, args->out.dtype, args->p0);
@@ -147,18 +156,26 @@ static double draw_real(wt_generator *generator, const wt_random_args *args, con
   double a = c->at[1] ? wt_element_load((const void *)c->at[1], args->a.dtype) : args->p0;
   double b = c->at[2] ? wt_element_load((const void *)c->at[2], args->b.dtype) : args->p1;
   switch (args->op) {
-    case WT_RANDOM_uniform: return draw_uniform(generator, args);
-    case WT_RANDOM_normal: return fma(wt_random_normal(generator), args->p1, args->p0);
-    case WT_RANDOM_log_normal: return exp(fma(wt_random_normal(generator), args->p1, args->p0));
-    case WT_RANDOM_exponential: return -log1p(-wt_random_double(generator)) / args->p0;
+    case WT_RANDOM_uniform:
+      return draw_uniform(generator, args);
+    case WT_RANDOM_normal:
+      return fma(wt_random_normal(generator), args->p1, args->p0);
+    case WT_RANDOM_log_normal:
+      return exp(fma(wt_random_normal(generator), args->p1, args->p0));
+    case WT_RANDOM_exponential:
+      return -log1p(-wt_random_double(generator)) / args->p0;
     case WT_RANDOM_geometric:
       return ceil(log(wt_random_double(generator)) / log1p(-args->p0));
     case WT_RANDOM_cauchy:
       return args->p0 + args->p1 * tan(PI * (wt_random_double(generator) - 0.5));
-    case WT_RANDOM_bernoulli_tensor: return draw_bernoulli(generator, a, args->a.dtype);
-    case WT_RANDOM_poisson: return wt_sample_poisson(generator, a);
-    case WT_RANDOM_gamma: return at_least_tiny(wt_sample_gamma(generator, a), args->out.dtype);
-    default: return wt_sample_binomial(generator, a, b);
+    case WT_RANDOM_bernoulli_tensor:
+      return draw_bernoulli(generator, a, args->a.dtype);
+    case WT_RANDOM_poisson:
+      return wt_sample_poisson(generator, a);
+    case WT_RANDOM_gamma:
+      return at_least_tiny(wt_sample_gamma(generator, a), args->out.dtype);
+    default:
+      return wt_sample_binomial(generator, a, b);
   }
 }
 
@@ -291,11 +308,22 @@ WT_KERNEL(random, 1) {
   if (status) return status;
   switch (args->op) {
     case WT_RANDOM_integers:
-    case WT_RANDOM_random_full: fill_integers(generator, args); return WT_OK;
-    case WT_RANDOM_permutation: return fill_permutation(generator, &args->out);
-    case WT_RANDOM_bernoulli: fill_bernoulli(generator, args); return WT_OK;
-    case WT_RANDOM_normal: fill_normal(generator, args, args->p0, args->p1); return WT_OK;
-    case WT_RANDOM_normal_tensor: fill_normal_tensor(generator, args); return WT_OK;
-    default: fill_real(generator, args); return WT_OK;
+    case WT_RANDOM_random_full:
+      fill_integers(generator, args);
+      return WT_OK;
+    case WT_RANDOM_permutation:
+      return fill_permutation(generator, &args->out);
+    case WT_RANDOM_bernoulli:
+      fill_bernoulli(generator, args);
+      return WT_OK;
+    case WT_RANDOM_normal:
+      fill_normal(generator, args, args->p0, args->p1);
+      return WT_OK;
+    case WT_RANDOM_normal_tensor:
+      fill_normal_tensor(generator, args);
+      return WT_OK;
+    default:
+      fill_real(generator, args);
+      return WT_OK;
   }
 }

@@ -161,7 +161,8 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
   }
   /* The fast paths leave out trailing arguments that have their defaults. */
   if (count < WT_OP_ARGS) saved_mask &= (1u << count) - 1;
-  Node *node = node_new(op->node_name, op, edges, count_bits(saved_mask) + count_bits(outputs_mask));
+  Node *node =
+      node_new(op->node_name, op, edges, count_bits(saved_mask) + count_bits(outputs_mask));
   if (node == NULL) return NULL;
   Edge *edge = node->edges;
   Saved *saved = node->saved;
@@ -288,10 +289,11 @@ static int check_inplace(Tensor *t) {
   }
   for (int d = 0; d < t->ndim; d++) {
     if (t->stride[d] == 0 && t->size[d] > 1) {
-      PyErr_SetString(PyExc_RuntimeError,
-                      "unsupported operation: more than one element of the written-to tensor refers "
-                      "to a single memory location. Please clone() the tensor before performing the "
-                      "operation.");
+      PyErr_SetString(
+          PyExc_RuntimeError,
+          "unsupported operation: more than one element of the written-to tensor refers "
+          "to a single memory location. Please clone() the tensor before performing the "
+          "operation.");
       return -1;
     }
   }
@@ -310,7 +312,8 @@ static int check_inplace(Tensor *t) {
   return 0;
 }
 
-/* Writes through a view change the base: base' = as_strided_scatter(base, new value of the view). */
+/* Writes through a view change the base: base' = as_strided_scatter(base, new value of the view).
+ */
 static int rebase_base(Tensor *view, Node *node) {
   Tensor *base = AS_TENSOR(view->base);
   Tensor *value = tensor_alias(view);

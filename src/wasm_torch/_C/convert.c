@@ -51,8 +51,8 @@ static PyObject *element_to_object(const char *element, int dtype) {
 
 PyObject *tensor_item(Tensor *t) {
   if (t->numel != 1) {
-    PyErr_Format(PyExc_RuntimeError,
-                 "a Tensor with %zd elements cannot be converted to Scalar", (Py_ssize_t)t->numel);
+    PyErr_Format(PyExc_RuntimeError, "a Tensor with %zd elements cannot be converted to Scalar",
+                 (Py_ssize_t)t->numel);
     return NULL;
   }
   int64_t element = 0;
@@ -358,7 +358,8 @@ static PyObject *from_buffer(PyObject *module, PyObject *args) {
   wt_word bytes = dtype_size(dtype);
   for (int d = 0; d < ndim; d++) bytes *= size[d];
   if (offset < 0 || offset > view.len || bytes > view.len - offset) {
-    PyErr_Format(PyExc_ValueError, "the buffer holds %zd bytes after the offset, but %zd are needed",
+    PyErr_Format(PyExc_ValueError,
+                 "the buffer holds %zd bytes after the offset, but %zd are needed",
                  view.len - offset, (Py_ssize_t)bytes);
     goto done;
   }

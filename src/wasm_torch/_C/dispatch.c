@@ -124,9 +124,9 @@ static PyObject *slot_divide(PyObject *a, PyObject *b) {
 }
 
 PyObject *tensor_richcompare(PyObject *a, PyObject *b, int op) {
-  static const wt_binary_op codes[] = {[Py_LT] = WT_BINARY_lt, [Py_LE] = WT_BINARY_le,
-                                       [Py_EQ] = WT_BINARY_eq, [Py_NE] = WT_BINARY_ne,
-                                       [Py_GT] = WT_BINARY_gt, [Py_GE] = WT_BINARY_ge};
+  static const wt_binary_op codes[] = {
+      [Py_LT] = WT_BINARY_lt, [Py_LE] = WT_BINARY_le, [Py_EQ] = WT_BINARY_eq,
+      [Py_NE] = WT_BINARY_ne, [Py_GT] = WT_BINARY_gt, [Py_GE] = WT_BINARY_ge};
   static const enum slow_name slow[] = {[Py_LT] = SLOW_lt, [Py_LE] = SLOW_le, [Py_EQ] = SLOW_eq,
                                         [Py_NE] = SLOW_ne, [Py_GT] = SLOW_gt, [Py_GE] = SLOW_ge};
   Tensor *out = binary_fast(a, b, codes[op], COMPARISON);
@@ -162,9 +162,9 @@ static PyObject *inplace_slot(PyObject *a, PyObject *b, wt_binary_op op, enum sl
   return call_slow2(slow, a, b);
 }
 
-#define INPLACE_SLOT(function, op, slow)                       \
-  static PyObject *function(PyObject *a, PyObject *b) {        \
-    return inplace_slot(a, b, WT_BINARY_##op, SLOW_##slow);    \
+#define INPLACE_SLOT(function, op, slow)                    \
+  static PyObject *function(PyObject *a, PyObject *b) {     \
+    return inplace_slot(a, b, WT_BINARY_##op, SLOW_##slow); \
   }
 INPLACE_SLOT(slot_inplace_add, add, add_)
 INPLACE_SLOT(slot_inplace_subtract, sub, sub_)
@@ -172,10 +172,10 @@ INPLACE_SLOT(slot_inplace_multiply, mul, mul_)
 INPLACE_SLOT(slot_inplace_divide, div, div_)
 
 /* ---- number slots that always go to Python -------------------------------------------------- */
-#define SLOW_BINARY_SLOT(function, forward, reflected)                            \
-  static PyObject *function(PyObject *a, PyObject *b) {                           \
-    return tensor_check(a) ? call_slow2(SLOW_##forward, a, b)                     \
-                           : call_slow2(SLOW_##reflected, b, a);                  \
+#define SLOW_BINARY_SLOT(function, forward, reflected)           \
+  static PyObject *function(PyObject *a, PyObject *b) {          \
+    return tensor_check(a) ? call_slow2(SLOW_##forward, a, b)    \
+                           : call_slow2(SLOW_##reflected, b, a); \
   }
 SLOW_BINARY_SLOT(slot_floor_divide, floor_divide, rfloordiv)
 SLOW_BINARY_SLOT(slot_remainder, remainder, rmod)
@@ -185,10 +185,8 @@ SLOW_BINARY_SLOT(slot_xor, bitwise_xor, bitwise_xor)
 SLOW_BINARY_SLOT(slot_lshift, bitwise_left_shift, rlshift)
 SLOW_BINARY_SLOT(slot_rshift, bitwise_right_shift, rrshift)
 
-#define SLOW_INPLACE_SLOT(function, name)                   \
-  static PyObject *function(PyObject *a, PyObject *b) {     \
-    return call_slow2(SLOW_##name, a, b);                   \
-  }
+#define SLOW_INPLACE_SLOT(function, name) \
+  static PyObject *function(PyObject *a, PyObject *b) { return call_slow2(SLOW_##name, a, b); }
 SLOW_INPLACE_SLOT(slot_inplace_floor_divide, floor_divide_)
 SLOW_INPLACE_SLOT(slot_inplace_remainder, remainder_)
 SLOW_INPLACE_SLOT(slot_inplace_and, bitwise_and_)
@@ -219,8 +217,8 @@ static PyObject *unary_fast(PyObject *self, wt_unary_op op, enum fast_row row,
                             enum slow_name slow) {
   Tensor *t = AS_TENSOR(self);
   bool signed_integer = dtype_is_integral(t->dtype) && t->dtype != WT_UINT8;
-  bool plain = dtype_is_floating(t->dtype) ||
-               ((op == WT_UNARY_neg || op == WT_UNARY_abs) && signed_integer);
+  bool plain =
+      dtype_is_floating(t->dtype) || ((op == WT_UNARY_neg || op == WT_UNARY_abs) && signed_integer);
   if (!plain || dispatch_mode != NULL) return call_slow(slow, &self, 1, NULL);
   return finish(unary_raw(t, op, 0.0, 0.0, t->dtype), row, &self, 1);
 }
@@ -389,23 +387,23 @@ static PyObject *call_as_method(Body body, PyObject *self, PyObject *const *args
   return result;
 }
 
-#define BINARY_BODY(name, slot)                                                               \
-  static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) { \
+#define BINARY_BODY(name, slot)                                                                \
+  static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {   \
     if (nargs == 2 && kwnames == NULL && tensor_check(args[0])) return slot(args[0], args[1]); \
-    return call_slow(SLOW_##name, args, nargs, kwnames);                                      \
+    return call_slow(SLOW_##name, args, nargs, kwnames);                                       \
   }
 BINARY_BODY(add, slot_add)
 BINARY_BODY(sub, slot_subtract)
 BINARY_BODY(mul, slot_multiply)
 BINARY_BODY(div, slot_divide)
 
-#define COMPARISON_BODY(name)                                                                 \
+#define COMPARISON_BODY(name)                                                                \
   static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) { \
-    if (nargs == 2 && kwnames == NULL && tensor_check(args[0])) {                             \
-      Tensor *out = binary_fast(args[0], args[1], WT_BINARY_##name, COMPARISON);              \
-      if (out != NULL || PyErr_Occurred()) return (PyObject *)out;                            \
-    }                                                                                         \
-    return call_slow(SLOW_##name, args, nargs, kwnames);                                      \
+    if (nargs == 2 && kwnames == NULL && tensor_check(args[0])) {                            \
+      Tensor *out = binary_fast(args[0], args[1], WT_BINARY_##name, COMPARISON);             \
+      if (out != NULL || PyErr_Occurred()) return (PyObject *)out;                           \
+    }                                                                                        \
+    return call_slow(SLOW_##name, args, nargs, kwnames);                                     \
   }
 COMPARISON_BODY(eq)
 COMPARISON_BODY(ne)
@@ -414,27 +412,28 @@ COMPARISON_BODY(le)
 COMPARISON_BODY(gt)
 COMPARISON_BODY(ge)
 
-#define EXTREMUM_BODY(name)                                                                   \
+#define EXTREMUM_BODY(name)                                                                  \
   static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) { \
-    if (nargs == 2 && kwnames == NULL && tensor_check(args[0]) && tensor_check(args[1])) {    \
-      Tensor *out = binary_fast(args[0], args[1], WT_BINARY_##name, ARITHMETIC);              \
-      if (out != NULL) return finish(out, ROW_##name, args, 2);                               \
-      if (PyErr_Occurred()) return NULL;                                                      \
-    }                                                                                         \
-    return call_slow(SLOW_##name, args, nargs, kwnames);                                      \
+    if (nargs == 2 && kwnames == NULL && tensor_check(args[0]) && tensor_check(args[1])) {   \
+      Tensor *out = binary_fast(args[0], args[1], WT_BINARY_##name, ARITHMETIC);             \
+      if (out != NULL) return finish(out, ROW_##name, args, 2);                              \
+      if (PyErr_Occurred()) return NULL;                                                     \
+    }                                                                                        \
+    return call_slow(SLOW_##name, args, nargs, kwnames);                                     \
   }
 EXTREMUM_BODY(maximum)
 EXTREMUM_BODY(minimum)
 
-#define UNARY_BODIES(X)                                                                        \
-  X(neg) X(abs) X(exp) X(log) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tanh)   \
-  X(sigmoid) X(relu)
-#define X(name)                                                                               \
+#define UNARY_BODIES(X)                                                                          \
+  X(neg)                                                                                         \
+  X(abs) X(exp) X(log) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tanh) X(sigmoid) \
+      X(relu)
+#define X(name)                                                                              \
   static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) { \
-    if (nargs == 1 && kwnames == NULL && tensor_check(args[0])) {                             \
-      return unary_fast(args[0], WT_UNARY_##name, ROW_##name, SLOW_##name);                   \
-    }                                                                                         \
-    return call_slow(SLOW_##name, args, nargs, kwnames);                                      \
+    if (nargs == 1 && kwnames == NULL && tensor_check(args[0])) {                            \
+      return unary_fast(args[0], WT_UNARY_##name, ROW_##name, SLOW_##name);                  \
+    }                                                                                        \
+    return call_slow(SLOW_##name, args, nargs, kwnames);                                     \
   }
 UNARY_BODIES(X)
 #undef X
@@ -446,10 +445,10 @@ static PyObject *body_mean(PyObject *const *args, Py_ssize_t nargs, PyObject *kw
   return reduce_fast(SLOW_mean, WT_REDUCE_mean, ROW_mean, ROW_mean_dim, args, nargs, kwnames);
 }
 
-#define MATMUL_BODY(name)                                                                     \
+#define MATMUL_BODY(name)                                                                    \
   static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) { \
-    if (nargs == 2 && kwnames == NULL) return matmul_fast(SLOW_##name, args[0], args[1]);     \
-    return call_slow(SLOW_##name, args, nargs, kwnames);                                      \
+    if (nargs == 2 && kwnames == NULL) return matmul_fast(SLOW_##name, args[0], args[1]);    \
+    return call_slow(SLOW_##name, args, nargs, kwnames);                                     \
   }
 MATMUL_BODY(matmul)
 MATMUL_BODY(mm)
@@ -460,19 +459,20 @@ MATMUL_BODY(mm)
 VIEW_BODIES(X)
 #undef X
 
-#define ALL_BODIES(X)                                                                       \
-  X(add) X(sub) X(mul) X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum)     \
-  UNARY_BODIES(X) X(sum) X(mean) X(matmul) X(mm) VIEW_BODIES(X)
+#define ALL_BODIES(X)                                                                            \
+  X(add)                                                                                         \
+  X(sub) X(mul) X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) UNARY_BODIES(X) \
+      X(sum) X(mean) X(matmul) X(mm) VIEW_BODIES(X)
 
-#define X(name)                                                                             \
-  static PyObject *method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs,   \
-                                 PyObject *kwnames) {                                       \
-    return call_as_method(body_##name, self, args, nargs, kwnames);                         \
-  }                                                                                         \
+#define X(name)                                                                               \
+  static PyObject *method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs,     \
+                                 PyObject *kwnames) {                                         \
+    return call_as_method(body_##name, self, args, nargs, kwnames);                           \
+  }                                                                                           \
   static PyObject *function_##name(PyObject *module, PyObject *const *args, Py_ssize_t nargs, \
-                                   PyObject *kwnames) {                                     \
-    (void)module;                                                                           \
-    return body_##name(args, nargs, kwnames);                                               \
+                                   PyObject *kwnames) {                                       \
+    (void)module;                                                                             \
+    return body_##name(args, nargs, kwnames);                                                 \
   }
 ALL_BODIES(X)
 #undef X
@@ -482,13 +482,13 @@ PyMethodDef fast_methods[] = {
 #define X(name) {#name, FAST(method_##name), NULL},
     ALL_BODIES(X)
 #undef X
-    {NULL, NULL, 0, NULL},
+        {NULL, NULL, 0, NULL},
 };
 PyMethodDef fast_functions[] = {
 #define X(name) {#name, FAST(function_##name), NULL},
     ALL_BODIES(X)
 #undef X
-    {NULL, NULL, 0, NULL},
+        {NULL, NULL, 0, NULL},
 };
 
 PyType_Slot number_slots[] = {

@@ -120,8 +120,7 @@ static PyObject *set_default_dtype(PyObject *module, PyObject *object) {
     return NULL;
   }
   if (!dtype_is_floating(code)) {
-    PyErr_SetString(PyExc_TypeError,
-                    "only floating-point types are supported as the default type");
+    PyErr_SetString(PyExc_TypeError, "only floating-point types are supported as the default type");
     return NULL;
   }
   default_dtype = code;
@@ -163,16 +162,16 @@ int dtype_module_init(PyObject *module) {
   if (PyModule_AddObjectRef(module, "dtype", (PyObject *)DType_Type) < 0) return -1;
   PyObject *all = PyDict_New();
   if (all == NULL) return -1;
-#define X(NAME, text, number, ctype, bytes)                                                \
-  {                                                                                        \
-    DType *dtype = (DType *)PyType_GenericAlloc(DType_Type, 0);                            \
-    if (dtype == NULL) return -1;                                                          \
-    dtype->name = #text;                                                                   \
-    dtype->code = number;                                                                  \
-    dtype->itemsize = bytes;                                                               \
-    dtype_objects[number] = (PyObject *)dtype;                                             \
-    if (PyModule_AddObjectRef(module, #text, (PyObject *)dtype) < 0) return -1;            \
-    if (PyDict_SetItemString(all, #text, (PyObject *)dtype) < 0) return -1;                \
+#define X(NAME, text, number, ctype, bytes)                                     \
+  {                                                                             \
+    DType *dtype = (DType *)PyType_GenericAlloc(DType_Type, 0);                 \
+    if (dtype == NULL) return -1;                                               \
+    dtype->name = #text;                                                        \
+    dtype->code = number;                                                       \
+    dtype->itemsize = bytes;                                                    \
+    dtype_objects[number] = (PyObject *)dtype;                                  \
+    if (PyModule_AddObjectRef(module, #text, (PyObject *)dtype) < 0) return -1; \
+    if (PyDict_SetItemString(all, #text, (PyObject *)dtype) < 0) return -1;     \
   }
   WT_DTYPES(X)
 #undef X

@@ -135,9 +135,8 @@ static PyObject *empty(PyObject *module, PyObject *args, PyObject *kwargs) {
       PyObject *shape = words_to_tuple(ndim, size);
       PyObject *list = shape == NULL ? NULL : PySequence_List(shape);
       if (list != NULL) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "Trying to create tensor with negative dimension %zd: %R", (Py_ssize_t)size[d],
-                     list);
+        PyErr_Format(PyExc_RuntimeError, "Trying to create tensor with negative dimension %zd: %R",
+                     (Py_ssize_t)size[d], list);
       }
       Py_XDECREF(shape);
       Py_XDECREF(list);
@@ -147,8 +146,7 @@ static PyObject *empty(PyObject *module, PyObject *args, PyObject *kwargs) {
   if (stride_object == Py_None) return (PyObject *)tensor_empty(dtype, ndim, size);
   if (parse_words(stride_object, stride, false, "stride") != ndim) {
     if (!PyErr_Occurred()) {
-      PyErr_SetString(PyExc_RuntimeError,
-                      "mismatch in length of strides and shape");
+      PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
     }
     return NULL;
   }
@@ -216,7 +214,8 @@ static PyObject *view_of(PyObject *module, PyObject *args) {
   return strided(args, true);
 }
 
-/* reinterpret(t, dtype, size, stride, offset): a tracked view of the same bytes as another dtype. */
+/* reinterpret(t, dtype, size, stride, offset): a tracked view of the same bytes as another dtype.
+ */
 static PyObject *reinterpret(PyObject *module, PyObject *args) {
   (void)module;
   PyObject *t, *dtype_object, *size_object, *stride_object;
@@ -239,7 +238,8 @@ static PyObject *reinterpret(PyObject *module, PyObject *args) {
   memcpy(view->stride, stride, sizeof stride);
   tensor_update(view);
   if (count != ndim || check_bounds(view, ndim, size, stride, offset) < 0) {
-    if (count != ndim) PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
+    if (count != ndim)
+      PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
     Py_DECREF(view);
     return NULL;
   }
@@ -413,8 +413,7 @@ static PyObject *raw_unary(PyObject *module, PyObject *args) {
   PyObject *t, *dtype_object = Py_None;
   int op;
   double p0 = 0.0, p1 = 0.0;
-  if (!PyArg_ParseTuple(args, "O!i|ddO:unary", TensorBase_Type, &t, &op, &p0, &p1,
-                        &dtype_object)) {
+  if (!PyArg_ParseTuple(args, "O!i|ddO:unary", TensorBase_Type, &t, &op, &p0, &p1, &dtype_object)) {
     return NULL;
   }
   if (op < 0 || op >= WT_UNARY_COUNT) {
@@ -605,10 +604,10 @@ static int add_codes(PyObject *module, const char *attribute, const char *const 
 }
 
 #define NAME(name) #name,
-#define CODES(attribute, list, count)                                                   \
-  {                                                                                     \
-    static const char *const names[] = {list(NAME)};                                    \
-    if (add_codes(module, attribute, names, count) < 0) return -1;                      \
+#define CODES(attribute, list, count)                              \
+  {                                                                \
+    static const char *const names[] = {list(NAME)};               \
+    if (add_codes(module, attribute, names, count) < 0) return -1; \
   }
 
 int launch_module_init(PyObject *module) {

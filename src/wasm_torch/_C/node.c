@@ -276,20 +276,20 @@ static int check_version(const Node *node, const Saved *saved) {
   Py_XDECREF(size);
   if (list == NULL) return -1;
   const Node *maker = saved->output_nr >= 0 ? node : t->grad_fn;
-  PyObject *origin = maker == NULL
-                         ? PyUnicode_FromString("")
-                         : PyUnicode_FromFormat(", which is output %d of %U,",
-                                                saved->output_nr >= 0 ? saved->output_nr
-                                                                      : (int)t->output_nr,
-                                                maker->name);
+  PyObject *origin = maker == NULL ? PyUnicode_FromString("")
+                                   : PyUnicode_FromFormat(", which is output %d of %U,",
+                                                          saved->output_nr >= 0 ? saved->output_nr
+                                                                                : (int)t->output_nr,
+                                                          maker->name);
   if (origin != NULL) {
-    PyErr_Format(PyExc_RuntimeError,
-                 "one of the variables needed for gradient computation has been modified by an "
-                 "inplace operation: [torch.%s %R]%U is at version %u; expected version %u instead. "
-                 "Hint: enable anomaly detection to find the operation that failed to compute its "
-                 "gradient, with torch.autograd.set_detect_anomaly(True).",
-                 legacy_type_name(t->dtype), list, origin, (unsigned)t->storage->version,
-                 (unsigned)saved->version);
+    PyErr_Format(
+        PyExc_RuntimeError,
+        "one of the variables needed for gradient computation has been modified by an "
+        "inplace operation: [torch.%s %R]%U is at version %u; expected version %u instead. "
+        "Hint: enable anomaly detection to find the operation that failed to compute its "
+        "gradient, with torch.autograd.set_detect_anomaly(True).",
+        legacy_type_name(t->dtype), list, origin, (unsigned)t->storage->version,
+        (unsigned)saved->version);
     Py_DECREF(origin);
   }
   Py_DECREF(list);

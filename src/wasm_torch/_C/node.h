@@ -14,8 +14,6 @@ typedef struct Metadata {
   wt_word stride[WT_MAX_DIMS];
 } Metadata;
 
-
-
 /* An edge leads to a node or to a leaf, whose accumulator is made only when somebody looks at the
  * graph: making one for every recorded operation would cost more than the operation. */
 typedef struct Edge {
@@ -34,7 +32,7 @@ typedef struct Saved {
 
 typedef struct Node {
   PyObject_HEAD
-  OpBase *op;         /* NULL for accumulators and custom nodes */
+  OpBase *op; /* NULL for accumulators and custom nodes */
   PyObject *name;
   PyObject *variable; /* accumulators: the leaf */
   PyObject *context, *hooks, *pre_hooks;

@@ -94,9 +94,8 @@ int raise_status(int status, const char *kernel_name) {
                    kernel_name, (long long)detail[0], (long long)detail[1]);
       break;
     case WT_NOT_CONVERGED:
-      PyErr_Format(PyExc_RuntimeError,
-                   "%s: (Batch element %lld): the algorithm failed to converge", kernel_name,
-                   (long long)detail[0]);
+      PyErr_Format(PyExc_RuntimeError, "%s: (Batch element %lld): the algorithm failed to converge",
+                   kernel_name, (long long)detail[0]);
       break;
     case WT_DIVISION_BY_ZERO:
       PyErr_SetString(PyExc_RuntimeError, "ZeroDivisionError");

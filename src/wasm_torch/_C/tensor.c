@@ -214,8 +214,9 @@ int parse_words(PyObject *object, wt_word *out, bool allow_scalar, const char *w
   }
   Py_ssize_t count = PySequence_Size(object);
   if (count > WT_MAX_DIMS) {
-    PyErr_Format(PyExc_RuntimeError, "tensors of more than %d dimensions are not supported, got %zd",
-                 WT_MAX_DIMS, count);
+    PyErr_Format(PyExc_RuntimeError,
+                 "tensors of more than %d dimensions are not supported, got %zd", WT_MAX_DIMS,
+                 count);
     return -1;
   }
   for (Py_ssize_t i = 0; i < count; i++) {
@@ -326,7 +327,8 @@ static PyObject *get_itemsize(PyObject *self, void *closure) {
 
 static PyObject *get_nbytes(PyObject *self, void *closure) {
   (void)closure;
-  return PyLong_FromSsize_t((Py_ssize_t)AS_TENSOR(self)->numel * dtype_size(AS_TENSOR(self)->dtype));
+  return PyLong_FromSsize_t((Py_ssize_t)AS_TENSOR(self)->numel *
+                            dtype_size(AS_TENSOR(self)->dtype));
 }
 
 static PyObject *get_requires_grad(PyObject *self, void *closure) {
@@ -376,7 +378,8 @@ static int set_grad(PyObject *self, PyObject *value, void *closure) {
     return 0;
   }
   if (!tensor_check(value)) {
-    PyErr_Format(PyExc_TypeError, "assigned grad expected to be a Tensor or None but got grad of %R",
+    PyErr_Format(PyExc_TypeError,
+                 "assigned grad expected to be a Tensor or None but got grad of %R",
                  Py_TYPE(value));
     return -1;
   }
@@ -393,7 +396,8 @@ static int set_grad(PyObject *self, PyObject *value, void *closure) {
     return -1;
   }
   if (!tensor_same_size(grad, t)) {
-    PyObject *have = words_to_tuple(t->ndim, t->size), *got = words_to_tuple(grad->ndim, grad->size);
+    PyObject *have = words_to_tuple(t->ndim, t->size),
+             *got = words_to_tuple(grad->ndim, grad->size);
     PyErr_Format(PyExc_RuntimeError,
                  "attempting to assign a gradient of size '%R' to a tensor of size '%R'. Please "
                  "ensure that the gradient and the tensor are the same size",
@@ -446,9 +450,10 @@ static int set_data(PyObject *self, PyObject *value, void *closure) {
   }
   Tensor *t = AS_TENSOR(self), *other = AS_TENSOR(value);
   if (t->requires_grad && !dtype_is_floating(other->dtype)) {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "data set to a tensor that requires gradients must be floating point or complex "
-                    "dtype");
+    PyErr_SetString(
+        PyExc_RuntimeError,
+        "data set to a tensor that requires gradients must be floating point or complex "
+        "dtype");
     return -1;
   }
   Storage *old = t->storage;
@@ -687,9 +692,7 @@ static PyMemberDef tensor_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static Py_hash_t tensor_hash(PyObject *self) {
-  return (Py_hash_t)((uintptr_t)self >> 4);
-}
+static Py_hash_t tensor_hash(PyObject *self) { return (Py_hash_t)((uintptr_t)self >> 4); }
 
 /* ---- Size ---------------------------------------------------------------------------------- */
 static PyObject *size_repr(PyObject *self) {

@@ -275,7 +275,8 @@ static Tensor *apply_select(Tensor *current, int dim, wt_word index) {
   if (view != NULL && grad_mode && tensor_tracks_grad(current)) {
     PyObject *dim_object = PyLong_FromLong(dim), *at = PyLong_FromSsize_t((Py_ssize_t)index);
     PyObject *args[3] = {(PyObject *)current, dim_object, at};
-    view = dim_object == NULL || at == NULL ? NULL : (Tensor *)finish_view(view, ROW_select, args, 3);
+    view =
+        dim_object == NULL || at == NULL ? NULL : (Tensor *)finish_view(view, ROW_select, args, 3);
     Py_XDECREF(dim_object);
     Py_XDECREF(at);
   }
