@@ -77,6 +77,21 @@ def test_the_plain_simd_binary_runs_where_relaxed_simd_is_missing(
     assert run(session, code) == ["simd", [2.0] * 9]
 
 
+def test_an_engine_that_runs_no_binary_is_refused_by_what_it_lacks(
+    new_pyodide: Callable[..., PyodideSession],
+) -> None:
+    session = new_pyodide()
+    code = """
+        import js
+        js.eval("WebAssembly.validate = () => false")
+        try:
+            import wasm_torch
+        except ImportError as error:
+            return str(error)
+    """
+    assert "needs WebAssembly with shared memory" in session.run(code)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 63, 1020, 1024, 1025, 1028, 4099])
 def test_bytes_go_in_and_out_unchanged(pyodide: PyodideSession, count: int) -> None:
     code = f"""
