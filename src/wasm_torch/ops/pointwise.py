@@ -991,7 +991,7 @@ def clamp(self: Any, min: Any, max: Any) -> Any:
         if max is None:
             return unary("clamp_min", self, float(min))
         if min is None:
-            return unary("clamp_max", self, 0.0, float(max))
+            return unary("clamp_max", self, float(max))
         return unary("clamp", self, float(min), float(max))
     return _bounded(_bounded(self, min, "maximum", dtype), max, "minimum", dtype)
 
