@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.toolchain/node/bin:$(CURDIR)/.toolchain/emscripten/bin
 LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format wheel lite site bench-eager bench-train budgets host native \
+.PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train budgets host native \
 	engine data clean
 
 help:  ## list the targets
@@ -44,7 +44,10 @@ data: setup  ## fetch MNIST into build/data
 bench-eager: wheel  ## time small eager operations in Pyodide; writes build/bench/eager.json
 	$(PYTHON) benchmarks/eager.py
 
-bench-train: native site  ## time a training epoch against torch; writes build/bench/train.json
+bench-matmul: wheel  ## time a matrix product in Chromium; writes build/bench/matmul.json
+	$(PYTHON) benchmarks/matmul.py
+
+bench-train: wheel data  ## time a training epoch against torch; writes build/bench/train.json
 	$(PYTHON) benchmarks/train.py
 
 budgets: wheel  ## print the sizes of what is shipped, and lines of code by folder
