@@ -28,7 +28,8 @@ LAYERS = [
     (lambda nn: nn.Conv1d(4, 6, 3, padding=1, groups=2), lambda: [floats(2, 4, 9)]),
     (lambda nn: nn.Conv2d(2, 3, (3, 2), stride=2, bias=False), lambda: [floats(2, 2, 8, 9)]),
     (lambda nn: nn.Conv2d(2, 3, 4, padding="same"), lambda: [floats(2, 7, 8)]),
-    (lambda nn: nn.Conv2d(2, 3, 3, padding=2, padding_mode="reflect"), lambda: [floats(1, 2, 6, 6)]),
+    (lambda nn: nn.Conv2d(2, 3, 3, padding=2, padding_mode="reflect"),
+     lambda: [floats(1, 2, 6, 6)]),
     (lambda nn: nn.Conv3d(2, 3, 2, dilation=2), lambda: [floats(1, 2, 5, 6, 7)]),
     (lambda nn: nn.ConvTranspose1d(2, 3, 3, stride=2, output_padding=1), lambda: [floats(2, 2, 5)]),
     (lambda nn: nn.ConvTranspose2d(4, 2, 3, padding=1, groups=2), lambda: [floats(1, 4, 5, 6)]),
@@ -136,7 +137,8 @@ LOSSES = [
     (lambda nn: nn.SmoothL1Loss(beta=0.5), lambda: [floats(3, 4), floats(3, 4)]),
     (lambda nn: nn.HuberLoss(delta=0.5), lambda: [floats(3, 4), floats(3, 4)]),
     (lambda nn: nn.NLLLoss(), lambda: [floats(5, 3), ints(3, 5)]),
-    (lambda nn: nn.NLLLoss(ignore_index=1, reduction="none"), lambda: [floats(5, 3, 4), ints(3, 5, 4)]),
+    (lambda nn: nn.NLLLoss(ignore_index=1, reduction="none"),
+     lambda: [floats(5, 3, 4), ints(3, 5, 4)]),
     (lambda nn: nn.CrossEntropyLoss(), lambda: [floats(5, 3), ints(3, 5)]),
     (lambda nn: nn.CrossEntropyLoss(label_smoothing=0.1), lambda: [floats(5, 3, 2), ints(3, 5, 2)]),
     (lambda nn: nn.CrossEntropyLoss(), lambda: [floats(5, 3), torch.rand(5, 3)]),
@@ -154,7 +156,8 @@ LOSSES = [
      lambda: [floats(2, 4), torch.tensor([[3, 0, -1, 1], [2, -1, 0, 0]])]),
     (lambda nn: nn.MultiLabelSoftMarginLoss(), lambda: [floats(3, 4), ints(2, 3, 4).float()]),
     (lambda nn: nn.SoftMarginLoss(), lambda: [floats(6), (ints(2, 6) * 2 - 1).float()]),
-    (lambda nn: nn.TripletMarginLoss(swap=True), lambda: [floats(5, 3), floats(5, 3), floats(5, 3)]),
+    (lambda nn: nn.TripletMarginLoss(swap=True),
+     lambda: [floats(5, 3), floats(5, 3), floats(5, 3)]),
     (lambda nn: nn.CTCLoss(),
      lambda: [floats(8, 2, 5), ints(4, 2, 3) + 1, torch.tensor([8, 7]), torch.tensor([3, 2])]),
     (lambda nn: nn.LinearCrossEntropyLoss(4, 3), lambda: [floats(5, 4), ints(3, 5)]),
@@ -184,7 +187,9 @@ def test_layer(make, arguments) -> None:
     assert list(want) == list(have)
     assert want._metadata == have._metadata
     # Embeddings are drawn from a normal distribution, which agrees to a few units of precision.
-    exact = not any(isinstance(m, torch.nn.Embedding | torch.nn.EmbeddingBag) for m in expected.modules())
+    exact = not any(
+        isinstance(m, torch.nn.Embedding | torch.nn.EmbeddingBag) for m in expected.modules()
+    )
     for key in want:
         compare = np.testing.assert_array_equal if exact else np.testing.assert_allclose
         if key.startswith("bias_") and "MultiheadAttention" in repr(expected):

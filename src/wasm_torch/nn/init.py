@@ -60,10 +60,11 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    """Normal numbers within [a, b], from uniform ones by the inverse distribution function."""
+    """Normal numbers within [a, b], by rejection: of normal numbers where most lie inside, else
+    of uniform ones, each kept with the density's probability relative to its peak."""
 
     def distribution(x: float) -> float:
-        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+        return (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0
 
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -71,13 +72,43 @@ def trunc_normal_(
             "values may be incorrect.",
             stacklevel=2,
         )
-    low, high = distribution((a - mean) / std), distribution((b - mean) / std)
     with torch.no_grad():
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        return tensor.clamp_(min=a, max=b)
+        if distribution(b) - distribution(a) > 0.3:
+            return _reject_normal(tensor, mean, std, a, b, generator)
+        return _reject_uniform(tensor, mean, std, a, b, generator)
+
+
+def _reject_normal(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    """Draws normal numbers until all lie within [a, b]; every round draws for all elements."""
+    low, high = (torch.tensor(bound, dtype=tensor.dtype).item() for bound in (a, b))
+    result = tensor.normal_(mean, std, generator=generator)
+    while bool((outside := (result < low) | (result > high)).any()):
+        again = torch.empty_like(tensor).normal_(mean, std, generator=generator)
+        result = torch.where(outside, again, result)
+    return tensor.copy_(result)
+
+
+def _reject_uniform(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    """Draws uniform numbers from [a, b) until all are accepted."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+
+    def draw() -> tuple[Tensor, Tensor]:
+        """Numbers, and which of them are rejected."""
+        values = torch.empty_like(tensor).uniform_(a, b, generator=generator)
+        density = ((values - mean) / std).square() * -0.5 - peak
+        height = torch.empty_like(tensor).uniform_(generator=generator).log()
+        return values, height > density
+
+    result, pending = draw()
+    while bool(pending.any()):
+        values, rejected = draw()
+        result = torch.where(pending, values, result)
+        pending = pending & rejected
+    return tensor.copy_(result)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -59,7 +59,7 @@ def unfold(
         raise RuntimeError(
             f"Given input with spatial size ({planes.shape[2]}, {planes.shape[3]}), "
             f"kernel_size=({kernel[0]}, {kernel[1]}), dilation=({dilation[0]}, {dilation[1]}), "
-            f"padding=({padding[0]}, {padding[1]}), stride=({stride[0]}, {stride[1]}), calculated "
+            f"padding=({padding[0]}, {padding[1]}), calculated "
             f"shape of the array of sliding blocks as ({counts[0]}, {counts[1]}), but its "
             "components must be at least one."
         )

@@ -44,8 +44,8 @@ def _check(input: Tensor, pad: Sequence[int], mode: str) -> None:
         size, left, right = input.shape[-1 - i], pad[2 * i], pad[2 * i + 1]
         if mode == "reflect" and (left >= size or right >= size):
             raise RuntimeError(
-                "Padding size should be less than the corresponding input dimension, but got: "
-                f"padding ({left}, {right}) at dimension {input.dim() - 1 - i} of input "
+                "Argument #4: Padding size should be less than the corresponding input dimension, "
+                f"but got: padding ({left}, {right}) at dimension {input.dim() - 1 - i} of input "
                 f"{list(input.shape)}"
             )
         if mode == "circular":

@@ -34,7 +34,8 @@ def max_pool1d_with_indices(
     """Maxima over windows of (N, C, L) or (C, L), and their int64 positions in L."""
     if input.dim() not in (2, 3):
         raise RuntimeError(
-            "max_pool1d() Expected 2D or 3D input tensor, but got " + str(list(input.shape))
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, but got:{list(input.shape)}"
         )
     kernel = per_dim(kernel_size, 1)
     values, indices = torch.max_pool2d_with_indices(

@@ -187,8 +187,10 @@ class ParameterDict(Module):
                 "ParametersDict.update should be called with an iterable of key/value pairs, but "
                 "got " + type(parameters).__name__
             )
-        if isinstance(parameters, Mapping | ParameterDict):
+        if isinstance(parameters, OrderedDict | ParameterDict):
             parameters = parameters.items()
+        elif isinstance(parameters, Mapping):
+            parameters = sorted(parameters.items())
         for key, value in parameters:
             self[key] = value
 
