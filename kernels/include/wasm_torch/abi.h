@@ -308,6 +308,27 @@ typedef enum wt_field_kind {
   F(TENSOR, grad_avg) F(DOUBLE, lr) F(DOUBLE, alpha) F(DOUBLE, eps)                 \
   F(DOUBLE, weight_decay) F(DOUBLE, momentum) F(WORD, maximize)
 
+/* Dense linear algebra on batches: the same batch dimensions in front of every tensor, each float32
+ * or float64, any strides; computed in double. info (int32, one a matrix): 0, or where it failed;
+ * pivots int32, 1-based, of LAPACK. An absent output is not computed.
+ * lu_factor: out packs L and U. lu_permutation: int64 rows. solve_triangular: a out = b. cholesky:
+ * out lower, from the lower triangle. geqrf, apply_reflectors: LAPACK's packed reflectors (the second
+ * is H_1 ... H_k other, or the transposed product). eigh: lower triangle, values ascending. svd: u
+ * (M, K or M), s (K) descending, vh (K or N, N), K = min(M, N). ldl: Bunch-Kaufman, lower. */
+#define WT_ARGS_lu_factor(F) F(TENSOR, out) F(TENSOR, pivots) F(TENSOR, info) F(TENSOR, self)
+#define WT_ARGS_lu_permutation(F) F(TENSOR, permutation) F(TENSOR, pivots)
+#define WT_ARGS_solve_triangular(F) \
+  F(TENSOR, out) F(TENSOR, a) F(TENSOR, b) F(WORD, upper) F(WORD, unitriangular)
+#define WT_ARGS_cholesky(F) F(TENSOR, out) F(TENSOR, info) F(TENSOR, self)
+#define WT_ARGS_geqrf(F) F(TENSOR, out) F(TENSOR, tau) F(TENSOR, self)
+#define WT_ARGS_apply_reflectors(F) \
+  F(TENSOR, out) F(TENSOR, a) F(TENSOR, tau) F(TENSOR, other) F(WORD, transpose)
+#define WT_ARGS_eigh(F) F(TENSOR, values) F(TENSOR, vectors) F(TENSOR, info) F(TENSOR, self)
+#define WT_ARGS_svd(F) \
+  F(TENSOR, u) F(TENSOR, s) F(TENSOR, vh) F(TENSOR, info) F(TENSOR, self)
+#define WT_ARGS_ldl_factor(F) F(TENSOR, out) F(TENSOR, pivots) F(TENSOR, info) F(TENSOR, self)
+#define WT_ARGS_ldl_solve(F) F(TENSOR, out) F(TENSOR, ld) F(TENSOR, pivots) F(TENSOR, b)
+
 /* Runs an empty job on the pool `count` times: for latency measurements and tests. */
 #define WT_ARGS_noop(F) F(WORD, count)
 
@@ -323,7 +344,9 @@ typedef enum wt_field_kind {
   K(layer_norm_backward, 1) K(batch_norm, 1) K(batch_norm_backward, 1) K(gather, 1)               \
   K(scatter, 1) K(index_select, 1) K(index_offset, 1) K(gather_offsets, 1)                        \
   K(scatter_offsets, 1) K(nonzero, 1) K(sort, 1) K(topk, 1) K(searchsorted, 1) K(random, 1)       \
-  K(seed, 1) K(sgd, 1) K(adam, 1) K(rmsprop, 1)
+  K(seed, 1) K(sgd, 1) K(adam, 1) K(rmsprop, 1)                                                   \
+  K(lu_factor, 1) K(lu_permutation, 1) K(solve_triangular, 1) K(cholesky, 1) K(geqrf, 1)          \
+  K(apply_reflectors, 1) K(eigh, 1) K(svd, 1) K(ldl_factor, 1) K(ldl_solve, 1)
 
 #define WT_STRUCT_FIELD(kind, name) WT_FIELD_TYPE_##kind name;
 #define K(kernel, version)            \
