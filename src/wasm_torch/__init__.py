@@ -88,6 +88,7 @@ from wasm_torch._functions import (  # noqa: E402
     set_printoptions,
     typename,
 )
+from wasm_torch._neural import *  # noqa: E402
 from wasm_torch.serialization import load, save  # noqa: E402
 
 
