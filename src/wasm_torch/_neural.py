@@ -152,7 +152,7 @@ def _numbered(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 globals().update({name: getattr(F, name) for name in _SAME})
 globals().update({name: _numbered(getattr(F, name)) for name in _LOSSES})
 
-__all__ = [
+__all__ = [  # noqa: PLE0604 - the first two are tuples of strings
     *_SAME, *_LOSSES, "adaptive_max_pool1d", "affine_grid_generator", "alpha_dropout",
     "batch_norm", "ctc_loss", "dropout", "dropout_", "feature_alpha_dropout", "feature_dropout",
     "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "group_norm", "instance_norm",
