@@ -1,14 +1,12 @@
-"""Operations written in terms of others: comparisons of whole tensors, distances, differences."""
+"""Operations in terms of others: comparisons of whole tensors, statistics, small ones."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 from wasm_torch import _C
-from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, scalar_name
 from wasm_torch.return_types import return_type
 
 
@@ -59,7 +57,7 @@ def isreal(self: Any) -> Any:
 _where_three = FUNCTIONS["where"]
 
 
-def _where(condition: Any, *args: Any, **kwargs: Any) -> Any:
+def where_lazily(condition: Any, *args: Any, **kwargs: Any) -> Any:
     """Elements of one tensor or the other; with the condition alone, its nonzero positions."""
     if not args and not kwargs:
         return FUNCTIONS["nonzero"](condition, as_tuple=True)
@@ -73,221 +71,7 @@ def _where_method(self: Any, condition: Any, other: Any) -> Any:
     return _where_three(condition, self, other)
 
 
-FUNCTIONS["where"], METHODS["where"] = _where, _where_method
-
-
-# ---- differences and integrals -------------------------------------------------------------------
-@composite(method=True)
-def diff(self: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The n-th difference of neighbours along ``dim``."""
-    if self.ndim == 0:
-        raise RuntimeError("diff expects input to be at least one-dimensional")
-    if n < 0:
-        raise RuntimeError(f"order must be non-negative but got {n}")
-    if n == 0:
-        return self.clone()
-    parts = [t for t in (prepend, self, append) if t is not None]
-    result = FUNCTIONS["cat"](parts, dim) if len(parts) > 1 else self
-    at = k.wrap_dim(dim, result.ndim)
-    for _ in range(min(n, result.shape[at])):
-        length = result.shape[at] - 1
-        if length < 0:
-            break
-        after, before = result.narrow(at, 1, length), result.narrow(at, 0, length)
-        result = after ^ before if result.dtype is _C.bool else after - before
-    return result
-
-
-def _spacing(y: Any, x: Any, dx: Any, dim: int) -> Any:
-    if x is None:
-        return dx
-    if x.ndim == 1:
-        shape = [1] * y.ndim
-        shape[dim] = x.shape[0]
-        x = x.reshape(tuple(shape))
-    elif x.ndim < y.ndim:
-        x = x.reshape((1,) * (y.ndim - x.ndim) + tuple(x.shape))
-    length = x.shape[dim]
-    return x.narrow(dim, 1, length - 1) - x.narrow(dim, 0, length - 1)
-
-
-def _pairs(y: Any, x: Any, dx: Any, dim: int) -> tuple[Any, int]:
-    at = k.wrap_dim(dim, y.ndim)
-    length = y.shape[at]
-    sums = y.narrow(at, 1, length - 1) + y.narrow(at, 0, length - 1)
-    return sums * _spacing(y, x, dx, at) / 2, at
-
-
-@composite()
-def trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Any:
-    """The integral along ``dim`` by the trapezoidal rule."""
-    at = k.wrap_dim(dim, y.ndim)
-    if y.shape[at] == 0:
-        size = [s for d, s in enumerate(y.shape) if d != at]
-        return FUNCTIONS["zeros"](tuple(size), dtype=y.dtype)
-    if x is None:
-        pieces, at = _pairs(y, None, 1.0, dim)
-        return pieces.sum(at) * dx
-    pieces, at = _pairs(y, x, dx, dim)
-    return pieces.sum(at)
-
-
-@composite()
-def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Any:
-    """The running integral along ``dim`` by the trapezoidal rule."""
-    pieces, at = _pairs(y, x, dx, dim)
-    return pieces.cumsum(at)
-
-
-FUNCTIONS["trapz"] = FUNCTIONS["trapezoid"]
-
-
-@composite()
-def gradient(
-    input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
-) -> tuple[Any, ...]:
-    """Central differences along each dim, one-sided at the edges (of order ``edge_order``)."""
-    dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else list(dim)
-    dims = [k.wrap_dim(d, input.ndim) for d in dims]
-    if spacing is None:
-        spacing = 1
-    spacings = spacing if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
-    if not input.dtype.is_floating_point:
-        input = input.to(_C.get_default_dtype())
-    return tuple(
-        _gradient_along(input, d, s, edge_order) for d, s in zip(dims, spacings, strict=True)
-    )
-
-
-def _gradient_along(x: Any, dim: int, spacing: Any, edge_order: int) -> Any:
-    length = x.shape[dim]
-    if length < edge_order + 1:
-        raise RuntimeError(
-            "torch.gradient expected each dimension size to be at least edge_order+1"
-        )
-
-    def at(start: int, count: int) -> Any:
-        return x.narrow(dim, start, count)
-
-    if not isinstance(spacing, _C.TensorBase):
-        h = float(spacing)
-        inner = (at(2, length - 2) - at(0, length - 2)) / (2 * h)
-        if edge_order == 1:
-            left, right = (at(1, 1) - at(0, 1)) / h, (at(length - 1, 1) - at(length - 2, 1)) / h
-        else:
-            left = (-1.5 * at(0, 1) + 2 * at(1, 1) - 0.5 * at(2, 1)) / h
-            right = (1.5 * at(length - 1, 1) - 2 * at(length - 2, 1) + 0.5 * at(length - 3, 1)) / h
-        return FUNCTIONS["cat"]((left, inner, right), dim)
-    shape = [1] * x.ndim
-    shape[dim] = length - 1
-    steps = (spacing[1:] - spacing[:-1]).reshape(tuple(shape))
-    h1, h2 = steps.narrow(dim, 0, length - 2), steps.narrow(dim, 1, length - 2)
-    inner = (
-        at(0, length - 2) * (-h2 / (h1 * (h1 + h2)))
-        + at(1, length - 2) * ((h2 - h1) / (h1 * h2))
-        + at(2, length - 2) * (h1 / (h2 * (h1 + h2)))
-    )
-    first, last = steps.narrow(dim, 0, 1), steps.narrow(dim, length - 2, 1)
-    if edge_order == 1:
-        left = (at(1, 1) - at(0, 1)) / first
-        right = (at(length - 1, 1) - at(length - 2, 1)) / last
-    else:
-        second, before = steps.narrow(dim, 1, 1), steps.narrow(dim, length - 3, 1)
-        left = (
-            at(0, 1) * (-(2 * first + second) / (first * (first + second)))
-            + at(1, 1) * ((first + second) / (first * second))
-            + at(2, 1) * (-first / (second * (first + second)))
-        )
-        right = (
-            at(length - 3, 1) * (last / (before * (before + last)))
-            + at(length - 2, 1) * (-(before + last) / (before * last))
-            + at(length - 1, 1) * ((2 * last + before) / (last * (before + last)))
-        )
-    return FUNCTIONS["cat"]((left, inner, right), dim)
-
-
-# ---- norms and distances -------------------------------------------------------------------------
-@composite(method=True)
-def norm(
-    self: Any,
-    p: Any = "fro",
-    dim: Any = None,
-    keepdim: bool = False,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """The vector norm of order ``p`` over dims ("fro": 2), or the nuclear norm of matrices."""
-    if p == "nuc":
-        return FUNCTIONS["linalg_matrix_norm"](
-            self, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype
-        )
-    order = 2.0 if p in ("fro", None) else p
-    dims = None if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    return FUNCTIONS["linalg_vector_norm"](self, order, dims, keepdim, dtype=dtype)
-
-
-@composite(method=True)
-def dist(self: Any, other: Any, p: float = 2) -> Any:
-    """The p-norm of the difference."""
-    return FUNCTIONS["linalg_vector_norm"](self - other, p)
-
-
-@composite(method=True, inplace=True)
-def renorm(self: Any, p: float, dim: int, maxnorm: float) -> Any:
-    """Scales down the slices along ``dim`` whose p-norm is above ``maxnorm``."""
-    at = k.wrap_dim(dim, self.ndim)
-    dims = tuple(d for d in range(self.ndim) if d != at)
-    norms = FUNCTIONS["linalg_vector_norm"](self, p, dims, True)
-    scale = FUNCTIONS["where"](norms > maxnorm, maxnorm / (norms + 1e-7), 1.0)
-    return self * scale.to(self.dtype)
-
-
-@composite()
-def cdist(
-    x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"
-) -> Any:
-    """Distances (..., P, R) between rows (..., P, M) and (..., R, M)."""
-    for name, x in (("X1", x1), ("X2", x2)):
-        if x.ndim < 2:
-            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
-    if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
-    if p < 0:
-        raise RuntimeError("cdist only supports non-negative p values")
-    difference = x1.unsqueeze(-2) - x2.unsqueeze(-3)
-    return FUNCTIONS["linalg_vector_norm"](difference, p, (-1,))
-
-
-@composite(method=True)
-def cross(self: Any, other: Any, dim: int | None = None) -> Any:
-    """The cross product along a dim of size 3."""
-    size = tuple(_C.broadcast_shapes(tuple(self.shape), tuple(other.shape)))
-    if dim is None:
-        found = [d for d, n in enumerate(size) if n == 3]
-        if not found:
-            raise RuntimeError("no dimension of size 3 in input")
-        dim = found[0]
-    return FUNCTIONS["linalg_cross"](self, other, dim=dim)
-
-
-@composite(method=False)
-def linalg_cross(self: Any, other: Any, *, dim: int = -1) -> Any:
-    """The cross product along ``dim``, broadcast over the others."""
-    if self.ndim != other.ndim:
-        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
-    size = tuple(_C.broadcast_shapes(tuple(self.shape), tuple(other.shape)))
-    at = k.wrap_dim(dim, len(size))
-    if self.shape[at] != 3 or other.shape[at] != 3:
-        raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {self.shape[at]} and "
-            f"{other.shape[at]}"
-        )
-    a, b = self.expand(size).unbind(at), other.expand(size).unbind(at)
-    return FUNCTIONS["stack"](
-        (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]), at
-    )
+FUNCTIONS["where"], METHODS["where"] = where_lazily, _where_method
 
 
 # ---- statistics ----------------------------------------------------------------------------------
@@ -340,66 +124,6 @@ def corrcoef(self: Any) -> Any:
         return matrix / matrix
     deviations = matrix.diagonal().sqrt()
     return (matrix / deviations.unsqueeze(1) / deviations.unsqueeze(0)).clamp(-1, 1)
-
-
-# ---- matrices ------------------------------------------------------------------------------------
-@op(
-    "trace(Tensor self) -> Tensor",
-    family="reduction",
-    vjp=lambda grad, self_size: (
-        FUNCTIONS["eye"](self_size[0], self_size[1], dtype=grad.dtype) * grad
-    ),
-)
-def trace(self: Any) -> Any:
-    if self.ndim != 2:
-        raise RuntimeError("trace: expected a matrix")
-    length = min(self.shape)
-    diagonal = _C.as_strided(
-        self, (length,), (self.stride(0) + self.stride(1),), self.storage_offset()
-    )
-    dtype = self.dtype if self.dtype.is_floating_point else _C.int64
-    return _C.reduce(diagonal, _C.REDUCE["sum"], None, False, 0.0, dtype)
-
-
-@composite()
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Powers of a vector as columns, highest first unless ``increasing``."""
-    result = FUNCTIONS["linalg_vander"](x, N=x.shape[0] if N is None else N)
-    return result if increasing else result.flip(-1)
-
-
-@composite(method=False)
-def linalg_vander(x: Any, *, N: int | None = None) -> Any:
-    """Powers 0..N-1 of the last dim, as columns."""
-    count = x.shape[-1] if N is None else N
-    ones = FUNCTIONS["ones_like"](x).unsqueeze(-1)
-    if count <= 1:
-        return ones[..., :count]
-    columns = x.unsqueeze(-1).expand((*x.shape, count - 1))
-    return FUNCTIONS["cat"]((ones, columns.cumprod(-1)), -1)
-
-
-@composite()
-def cartesian_prod(*tensors: Any) -> Any:
-    """All combinations of one element of each vector, as rows."""
-    if len(tensors) == 1:
-        return tensors[0]
-    grids = FUNCTIONS["meshgrid"](*tensors, indexing="ij")
-    return FUNCTIONS["stack"]([g.flatten() for g in grids], 1)
-
-
-@composite()
-def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
-    """All selections of ``r`` elements of a vector, as rows."""
-    if input.ndim != 1:
-        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
-    if r == 0:
-        return FUNCTIONS["empty"](0, dtype=input.dtype)
-    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = [list(c) for c in choose(range(input.numel()), r)]
-    if not rows:
-        return FUNCTIONS["empty"](0, r, dtype=input.dtype)
-    return input[FUNCTIONS["tensor"](rows)]
 
 
 # ---- small ones ----------------------------------------------------------------------------------

@@ -8,7 +8,13 @@ from wasm_torch import _C
 from wasm_torch._random import Generator, default_generator
 from wasm_torch.ops import _kernels as k
 from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, scalar_name
-from wasm_torch.ops.creation import _finish, _options, _size, allocate, like_allocated
+from wasm_torch.ops.creation import (
+    allocate,
+    factory_options,
+    finished,
+    like_allocated,
+    size_argument,
+)
 
 
 def draw(
@@ -44,17 +50,17 @@ def _float_factory(name: str, kind: str, p0: float, p1: float) -> None:
 
     def call(*size: Any, **kwargs: Any) -> Any:
         generator = kwargs.pop("generator", None)
-        shape = _size(size, kwargs)
-        dtype, requires_grad, out, memory_format = _options(kwargs, name)
+        shape = size_argument(size, kwargs)
+        dtype, requires_grad, out, memory_format = factory_options(kwargs, name)
         if out is not None and dtype is None:
             dtype = out.dtype
         result = allocate(shape, dtype or _C.get_default_dtype(), memory_format)
-        return _finish(fill(result, generator), requires_grad, out)
+        return finished(fill(result, generator), requires_grad, out)
 
     def like(self: Any, **kwargs: Any) -> Any:
         generator = kwargs.pop("generator", None)
-        dtype, requires_grad, _, memory_format = _options(kwargs, f"{name}_like")
-        return _finish(
+        dtype, requires_grad, _, memory_format = factory_options(kwargs, f"{name}_like")
+        return finished(
             fill(like_allocated(self, dtype, memory_format), generator), requires_grad, None
         )
 
@@ -81,40 +87,37 @@ def randint(*args: Any, **kwargs: Any) -> Any:
     """Integers from ``low`` (default 0) to ``high`` (excluded): ``randint(low, high, size)``."""
     generator = kwargs.pop("generator", None)
     names = ("low", "high", "size")
-    if (
-        (len(args) == 1
-        and "size" in kwargs
-        and "high" not in kwargs)
-        or (len(args) == 2 and isinstance(args[1], (tuple, list)))
+    if (len(args) == 1 and "size" in kwargs and "high" not in kwargs) or (
+        len(args) == 2 and isinstance(args[1], (tuple, list))
     ):
         names = ("high", "size")
     values = dict(zip(names, args, strict=False))
     for name in ("low", "high", "size"):
         if name in kwargs:
             values[name] = kwargs.pop(name)
-    dtype, requires_grad, out, _ = _options(kwargs, "randint")
+    dtype, requires_grad, out, _ = factory_options(kwargs, "randint")
     result = allocate(tuple(values["size"]), dtype or _C.int64)
     filled = _integers(result, int(values.get("low", 0)), int(values["high"]), generator)
-    return _finish(filled, requires_grad, out)
+    return finished(filled, requires_grad, out)
 
 
 def randint_like(self: Any, *args: Any, **kwargs: Any) -> Any:
     """Integers shaped like another tensor: ``randint_like(x, low, high)``."""
     low = kwargs.pop("low", args[0] if len(args) == 2 else 0)
     high = kwargs.pop("high", args[-1] if args else None)
-    dtype, requires_grad, _, memory_format = _options(kwargs, "randint_like")
+    dtype, requires_grad, _, memory_format = factory_options(kwargs, "randint_like")
     result = like_allocated(self, dtype, memory_format)
-    return _finish(_integers(result, int(low), int(high), None), requires_grad, None)
+    return finished(_integers(result, int(low), int(high), None), requires_grad, None)
 
 
 def randperm(n: int, **kwargs: Any) -> Any:
     """A random permutation of 0..n-1."""
     generator = kwargs.pop("generator", None)
-    dtype, requires_grad, out, _ = _options(kwargs, "randperm")
+    dtype, requires_grad, out, _ = factory_options(kwargs, "randperm")
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     result = k.empty((n,), dtype or _C.int64)
-    return _finish(draw(result, "permutation", generator), requires_grad, out)
+    return finished(draw(result, "permutation", generator), requires_grad, out)
 
 
 FUNCTIONS.update(randint=randint, randint_like=randint_like, randperm=randperm)
@@ -123,12 +126,12 @@ FUNCTIONS.update(randint=randint, randint_like=randint_like, randperm=randperm)
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> Any:
     """Normal numbers with means and standard deviations from numbers or tensors."""
     generator = kwargs.pop("generator", None)
-    dtype, requires_grad, out, _ = _options(kwargs, "normal")
+    dtype, requires_grad, out, _ = factory_options(kwargs, "normal")
     if size is not None:
         _check_std(std)
         result = allocate(tuple(size), dtype or _C.get_default_dtype())
         draw(result, "normal", generator, float(mean), float(std))
-        return _finish(result, requires_grad, out)
+        return finished(result, requires_grad, out)
     shapes = [tuple(v.shape) for v in (mean, std) if isinstance(v, _C.TensorBase)]
     shape = tuple(_C.broadcast_shapes(*shapes))
     source = mean if isinstance(mean, _C.TensorBase) else std
@@ -137,7 +140,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> 
             raise RuntimeError("normal expects all elements of std >= 0.0")
     else:
         _check_std(std)
-    return _finish(normal_row(mean, std, shape, source.dtype, generator), requires_grad, out)
+    return finished(normal_row(mean, std, shape, source.dtype, generator), requires_grad, out)
 
 
 @op(
