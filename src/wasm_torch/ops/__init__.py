@@ -36,8 +36,10 @@ from wasm_torch.ops import (
     searching,
     random,
     composites,
+    linalg,
     calculus,
     distance,
+    losses,
 )
 
 # isort: on
