@@ -285,6 +285,8 @@ class Unpickler(pickle.Unpickler):
                 f"`torch.serialization.safe_globals([{name}])` context manager to allowlist this "
                 "global if you trust this class/function."
             )
+        if module.startswith("torch.nn.modules.") and hasattr(torch.nn, name):
+            return getattr(torch.nn, name)
         if module == "torch" or module.startswith("torch."):
             module = "wasm_torch" + module.removeprefix("torch")
         return super().find_class(module, name)

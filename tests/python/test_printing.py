@@ -50,6 +50,26 @@ TENSORS = {
     "sum": lambda t: t.ones(2, requires_grad=True).sum(),
     "linear": lambda t: t.nn.functional.linear(
         t.ones(1, 2), t.ones(1, 2, requires_grad=True), t.ones(1)),
+    "cross_entropy": lambda t: t.nn.functional.cross_entropy(
+        t.ones(2, 3, requires_grad=True), t.tensor([0, 2])),
+    "cross_entropy_2d": lambda t: t.nn.functional.cross_entropy(
+        t.ones(2, 3, 4, requires_grad=True), t.zeros(2, 4, dtype=t.int64)),
+    "mse_loss": lambda t: t.nn.functional.mse_loss(t.ones(2, requires_grad=True), t.zeros(2)),
+    "l1_loss": lambda t: t.nn.functional.l1_loss(t.ones(2, requires_grad=True), t.zeros(2)),
+    "bce": lambda t: t.nn.functional.binary_cross_entropy(
+        t.full((2,), 0.5, requires_grad=True), t.zeros(2)),
+    "bce_logits": lambda t: t.nn.BCEWithLogitsLoss()(t.ones(2, requires_grad=True), t.zeros(2)),
+    "huber": lambda t: t.nn.functional.huber_loss(t.ones(2, requires_grad=True), t.zeros(2)),
+    "smooth_l1": lambda t: t.nn.SmoothL1Loss()(t.ones(2, requires_grad=True), t.zeros(2)),
+    "conv": lambda t: t.nn.functional.conv2d(
+        t.ones(1, 1, 2, 2), t.ones(1, 1, 2, 2, requires_grad=True)),
+    "max_pool": lambda t: t.nn.functional.max_pool2d(t.ones(1, 1, 2, 2, requires_grad=True), 2),
+    "softmax": lambda t: t.nn.functional.softmax(t.zeros(2, requires_grad=True), 0),
+    "dropout": lambda t: t.nn.functional.dropout(t.zeros(2, requires_grad=True)),
+    "layer_norm": lambda t: t.nn.functional.layer_norm(t.zeros(2, requires_grad=True), (2,)),
+    "batch_norm": lambda t: t.nn.BatchNorm1d(2)(t.zeros(3, 2)),
+    "embedding": lambda t: t.nn.functional.embedding(
+        t.tensor([0]), t.ones(1, 2, requires_grad=True)),
     "parameter": lambda t: t.nn.Parameter(t.arange(3.0)),
     "frozen_parameter": lambda t: t.nn.Parameter(t.arange(3.0), requires_grad=False),
     "long": lambda t: t.arange(1001),

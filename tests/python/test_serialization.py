@@ -116,6 +116,14 @@ def test_whole_module() -> None:
         moved(wasm_torch.save, wasm_torch.load, layer)
 
 
+def test_whole_module_of_torch() -> None:
+    layer = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 2), torch.nn.Flatten(), torch.nn.GELU())
+    loaded = from_torch(layer, weights_only=False)
+    assert repr(loaded) == repr(layer) and type(loaded[1]) is wasm_torch.nn.Flatten
+    input = torch.randn(2, 1, 3, 3)
+    assert_same(layer(input), loaded(convert(input)))
+
+
 def test_storages_are_aligned() -> None:
     file = io.BytesIO()
     wasm_torch.save([wasm_torch.ones(3), wasm_torch.ones(5)], file)

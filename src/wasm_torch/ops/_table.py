@@ -51,7 +51,8 @@ _OUTPUT = re.compile(r"result(\d*)$")
 
 
 def _camel(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in name.strip("_").split("_"))
+    """As torch names nodes: `max_pool2d_with_indices` is `MaxPool2DWithIndices`."""
+    return name.title().replace("_", "")
 
 
 class Formula:

@@ -31,6 +31,18 @@ def reduction_of(reduction: str, size_average: bool | None, reduce: bool | None)
     return chosen
 
 
+#: The numbers by which operations know the reductions.
+_NUMBERS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def reduction_number(reduction: str) -> int:
+    """The number of a reduction."""
+    number = _NUMBERS.get(reduction)
+    if number is None:
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return number
+
+
 def reduced(loss: Tensor, reduction: str) -> Tensor:
     """The loss of each element as it is, or its mean or sum."""
     if reduction == "mean":

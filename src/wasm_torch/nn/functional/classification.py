@@ -8,8 +8,9 @@ from typing import Any
 
 import wasm_torch as torch
 from wasm_torch import Tensor
+from wasm_torch.ops import losses
 
-from ._arguments import reduced, reduction_of
+from ._arguments import reduced, reduction_number, reduction_of
 from .linear import linear
 
 
@@ -45,33 +46,6 @@ def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
         )
 
 
-def _check_classes(target: Tensor, ignored: Tensor, classes: int) -> None:
-    """Raises where a class number is neither valid nor ignored."""
-    bad = ((target < 0) | (target >= classes)) & ~ignored
-    if bool(bad.any()):
-        first = target.masked_select(bad)[0].item()
-        raise IndexError(f"Target {first} is out of bounds.")
-
-
-def _picked(
-    values: Tensor, target: Tensor, ignore_index: int, dim: int
-) -> tuple[Tensor, Tensor | None]:
-    """values at the target's classes along `dim`, and the mask of ignored targets if there are
-    any. Where all targets are valid, which the gather finds out, nothing else is looked at."""
-    index = target.to(torch.int64).unsqueeze(dim)
-    classes = values.shape[dim]
-    if not 0 <= ignore_index < classes:
-        try:
-            return values.gather(dim, index).squeeze(dim), None
-        except (IndexError, RuntimeError):
-            pass
-    ignored = target == ignore_index
-    _check_classes(target, ignored, classes)
-    index = index.masked_fill(ignored.unsqueeze(dim), 0)
-    picked = values.gather(dim, index).squeeze(dim)
-    return picked.masked_fill(ignored, 0), ignored
-
-
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -89,26 +63,12 @@ def nll_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _check_nll(input, target, weight)
-    dim = 1 if input.dim() > 1 else 0
     if input.dim() == 1 and target.dim() == 1:
         return nll_loss(
             input.unsqueeze(0), target, weight, None, ignore_index, None, reduction
         ).reshape(target.shape if reduction == "none" else ())
-    picked, ignored = _picked(input, target, ignore_index, dim)
-    loss = -picked
-    if weight is None:
-        if reduction == "mean" and ignored is not None:
-            return loss.sum() / (~ignored).sum()
-        return reduced(loss, reduction)
-    scale = weight.gather(0, target.to(torch.int64).masked_fill(
-        ignored, 0).reshape(-1) if ignored is not None else target.to(torch.int64).reshape(-1)
-    ).reshape(target.shape)  # fmt: skip
-    if ignored is not None:
-        scale = scale.masked_fill(ignored, 0)
-    loss = loss * scale
-    if reduction == "mean":
-        return loss.sum() / scale.sum()
-    return reduced(loss, reduction)
+    row = losses.nll_loss_forward if input.dim() < 3 else losses.nll_loss2d_forward
+    return row(input, target, weight, reduction_number(reduction), ignore_index)[0]
 
 
 def _probability_loss(

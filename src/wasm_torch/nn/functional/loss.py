@@ -8,9 +8,9 @@ from typing import Any
 
 import wasm_torch as torch
 from wasm_torch import Tensor
+from wasm_torch.ops import losses
 
-from ._arguments import reduced, reduction_of
-from .activation import logsigmoid
+from ._arguments import reduced, reduction_number, reduction_of
 
 
 def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,6 +62,8 @@ def mse_loss(
     """(input - target) ** 2."""
     reduction = reduction_of(reduction, size_average, reduce)
     input, target = _broadcast(input, target)
+    if weight is None:
+        return losses.mse_loss(input, target, reduction_number(reduction))
     return _weighted((input - target).square(), weight, reduction)
 
 
@@ -78,11 +80,9 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     input, target = _broadcast(input, target)
-    distance = (input - target).abs()
     if beta == 0:
-        return reduced(distance, reduction)
-    squared = distance.square() * (0.5 / beta)
-    return reduced(torch.where(distance < beta, squared, distance - 0.5 * beta), reduction)
+        return reduced((input - target).abs(), reduction)
+    return losses.smooth_l1_loss(input, target, reduction_number(reduction), beta)
 
 
 def huber_loss(
@@ -96,34 +96,9 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     input, target = _broadcast(input, target)
-    distance = (input - target).abs()
-    loss = torch.where(distance <= delta, distance.square() * 0.5, (distance - 0.5 * delta) * delta)
-    return _weighted(loss, weight, reduction)
-
-
-class _BinaryCrossEntropy(torch.autograd.Function):
-    """-(t * log(x) + (1 - t) * log(1 - x)), each logarithm at least -100.
-
-    The gradient stays finite where x is 0 or 1: its denominator is at least 1e-12.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, input: Tensor, target: Tensor) -> Tensor:
-        ctx.save_for_backward(input, target)
-        positive = input.log().clamp_min(-100)
-        negative = torch.log1p(-input).clamp_min(-100)
-        return (target - 1) * negative - target * positive
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        input, target = ctx.saved_tensors
-        grad_input = grad * (input - target) / ((1 - input) * input).clamp_min(1e-12)
-        grad_target = None
-        if ctx.needs_input_grad[1]:
-            positive = input.log().clamp_min(-100)
-            negative = torch.log1p(-input).clamp_min(-100)
-            grad_target = grad * (negative - positive)
-        return grad_input, grad_target
+    if weight is None:
+        return losses.huber_loss(input, target, reduction_number(reduction), delta)
+    return _weighted(losses.huber_loss(input, target, 0, delta), weight, reduction)
 
 
 def binary_cross_entropy(
@@ -149,10 +124,7 @@ def binary_cross_entropy(
     values = input.detach()
     if not bool(((values >= 0) & (values <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    loss = _BinaryCrossEntropy.apply(input, target)
-    if weight is not None:
-        loss = loss * weight
-    return reduced(loss, reduction)
+    return losses.binary_cross_entropy(input, target, weight, reduction_number(reduction))
 
 
 def binary_cross_entropy_with_logits(
@@ -170,14 +142,9 @@ def binary_cross_entropy_with_logits(
         raise ValueError(
             f"Target size ({target.size()}) must be the same as input size ({input.size()})"
         )
-    log_sigmoid = logsigmoid(input)
-    if pos_weight is None:
-        loss = (1 - target) * input - log_sigmoid
-    else:
-        loss = (1 - target) * input - ((pos_weight - 1) * target + 1) * log_sigmoid
-    if weight is not None:
-        loss = loss * weight
-    return reduced(loss, reduction)
+    return losses.binary_cross_entropy_with_logits(
+        input, target, weight, pos_weight, reduction_number(reduction)
+    )
 
 
 def kl_div(

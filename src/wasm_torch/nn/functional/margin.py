@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import wasm_torch as torch
 from wasm_torch import Tensor
+from wasm_torch.ops import losses
 
-from ._arguments import reduced, reduction_of
+from ._arguments import reduced, reduction_number, reduction_of
 from .activation import logsigmoid
 from .linear import pairwise_distance
 
@@ -93,7 +94,7 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + exp(-target * x))."""
     reduction = reduction_of(reduction, size_average, reduce)
-    return reduced(torch.log1p((-target * input).exp()), reduction)
+    return losses.soft_margin_loss(input, target, reduction_number(reduction))
 
 
 def multilabel_soft_margin_loss(
