@@ -84,6 +84,9 @@ static void factor_entry(const void *arguments, wt_word batch, double *scratch) 
   wt_load_matrix(scratch, &args->self, batch, false);
   wt_word info = factor(scratch, n, wt_entry(pivots, 1, batch), pivots->stride[pivots->ndim - 1],
                         scratch + n * n);
+  for (wt_word i = 0; i < n; i++) {
+    memset(scratch + i * n + i + 1, 0, (size_t)(n - i - 1) * sizeof(double));
+  }
   wt_store_matrix(&args->out, batch, scratch, false);
   wt_store_info(&args->info, batch, info);
 }

@@ -1,5 +1,17 @@
-"""Linear algebra."""
+"""Linear algebra: ``linalg.solve`` is the operation ``linalg_solve``.
+
+Matrices are the last two dims of a tensor, all others are batch dims. Computed in double precision
+and rounded to the dtype of the input, which is float32 or float64.
+"""
+
+from __future__ import annotations
 
 from wasm_torch.ops import FUNCTIONS
+from wasm_torch.ops.linalg import LinAlgError as LinAlgError
 
-vector_norm = FUNCTIONS["linalg_vector_norm"]
+_PREFIX = "linalg_"
+
+for _name, _function in FUNCTIONS.items():
+    if _name.startswith(_PREFIX):
+        globals()[_name.removeprefix(_PREFIX)] = _function
+del _name, _function

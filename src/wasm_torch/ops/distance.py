@@ -116,14 +116,23 @@ def trace(self: Any) -> Any:
 @composite()
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Powers of a vector as columns, highest first unless ``increasing``."""
-    result = FUNCTIONS["linalg_vander"](x, N=x.shape[0] if N is None else N)
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    result = _powers(x, x.shape[0] if N is None else N)
     return result if increasing else result.flip(-1)
 
 
 @composite(method=False)
 def linalg_vander(x: Any, *, N: int | None = None) -> Any:
     """Powers 0..N-1 of the last dim, as columns."""
+    x = x.unsqueeze(0) if x.ndim == 0 else x
     count = x.shape[-1] if N is None else N
+    if count <= 1:
+        raise RuntimeError("N must be greater than 1.")
+    return _powers(x, count)
+
+
+def _powers(x: Any, count: int) -> Any:
     ones = FUNCTIONS["ones_like"](x).unsqueeze(-1)
     if count <= 1:
         return ones[..., :count]
