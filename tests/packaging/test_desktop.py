@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -18,8 +19,10 @@ print(torch.__file__)
 
 def test_wheel_builds_and_computes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--quiet"]
-    command += ["-Cbuild-dir=build/desktop", "--wheel-dir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, cwd=ROOT)
+    command += ["--wheel-dir", str(tmp_path), str(ROOT)]
+    # A folder that stays, so that the engine is compiled once.
+    environment = {**os.environ, "SKBUILD_BUILD_DIR": "build/desktop"}
+    subprocess.run(command, check=True, cwd=ROOT, env=environment)
     (wheel,) = tmp_path.glob("*.whl")
     assert "-cp311-abi3-" in wheel.name
     with zipfile.ZipFile(wheel) as archive:
