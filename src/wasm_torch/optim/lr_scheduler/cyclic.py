@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -200,11 +201,10 @@ class CyclicLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and a function that was given."""
         state = super().state_dict()
-        custom = state.pop("_scale_fn_custom")
-        state["_scale_fn_custom"] = (
-            dict(custom.__dict__) if custom is not None and hasattr(custom, "__dict__")
-            and not callable(getattr(custom, "__get__", None)) else None
-        )  # fmt: skip
+        custom = state["_scale_fn_custom"]
+        if custom is not None:
+            is_function = isinstance(custom, types.FunctionType)
+            state["_scale_fn_custom"] = None if is_function else dict(custom.__dict__)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
