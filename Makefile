@@ -8,8 +8,8 @@ export PATH := $(CURDIR)/.toolchain/node/bin:$(CURDIR)/.toolchain/emscripten/bin
 LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train budgets host native \
-	engine data clean
+.PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
+	budgets host native engine data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,8 @@ wheel: setup  ## build Pyodide's wheel into dist/
 lite: wheel  ## build the JupyterLite site with the wheel into build/site/lite
 	$(PYTHON) tools/build_lite.py
 
-site: wheel data lite  ## assemble the demo page into build/site
+site: lite data  ## assemble the demo page into build/site
+	$(PYTHON) tools/build_site.py
 
 data: setup  ## fetch MNIST into build/data
 	@$(PYTHON) tools/fetch_data.py
