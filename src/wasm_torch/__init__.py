@@ -75,7 +75,17 @@ for _name, _function in ops.FUNCTIONS.items():
     globals().setdefault(_name, getattr(_C, _name) if _name in ops.FAST_FUNCTIONS else _function)
 del _name, _function
 
-from wasm_torch import autograd, linalg, nn, optim, random, serialization, special, utils  # noqa: E402
+from wasm_torch import (  # noqa: E402
+    autograd,
+    linalg,
+    nn,
+    optim,
+    random,
+    serialization,
+    signal,
+    special,
+    utils,
+)
 from wasm_torch._functions import (  # noqa: E402
     can_cast,
     get_printoptions,

@@ -50,7 +50,8 @@ class _Labels:
             if ("..." not in word and named != operand.ndim) or named > operand.ndim:
                 raise RuntimeError(
                     "einsum(): the number of subscripts in the equation "
-                    f"({named}) {'does not match' if '...' not in word else 'is more than'} the number "
+                    f"({named}) {'does not match' if '...' not in word else 'is more than'} the "
+                    "number "
                     f"of dimensions ({operand.ndim}) for operand {index}"
                     + ("" if "..." in word else " and no ellipsis was given")
                 )
@@ -71,7 +72,8 @@ class _Labels:
             if character not in LETTERS:
                 raise RuntimeError(
                     "einsum(): invalid subscript given at index "
-                    f"{word.index(character)} in the equation string, subscripts must be in [a-zA-Z]"
+                    f"{word.index(character)} in the equation string, subscripts must be in "
+                    "[a-zA-Z]"
                 )
         if "..." not in word:
             return list(word)
@@ -94,7 +96,8 @@ def _diagonal(operand: Any, labels: list[Any]) -> tuple[Any, list[Any]]:
             second = labels.index(label, first + 1)
             if operand.shape[first] != operand.shape[second]:
                 raise RuntimeError(
-                    f"einsum(): subscript {label} is repeated for operand 0 but the sizes don't match, "
+                    f"einsum(): subscript {label} is repeated for operand 0 but the sizes don't "
+                    "match, "
                     f"{operand.shape[second]} != {operand.shape[first]}"
                 )
             operand = operand.diagonal(0, first, second)
@@ -130,7 +133,8 @@ def _pair(
         m, n = a.shape[a_labels.index(label)], b.shape[b_labels.index(label)]
         if m != n and 1 not in (m, n):
             raise RuntimeError(
-                f"einsum(): subscript {label} has size {n} for operand 1 which does not broadcast with "
+                f"einsum(): subscript {label} has size {n} for operand 1 which does not "
+                "broadcast with "
                 f"previously seen size {m}"
             )
     sizes = {

@@ -46,7 +46,8 @@ def array_dtype(array: Any) -> Any:
     name = _KINDS.get(array.dtype.kind, {}).get(array.dtype.itemsize)
     if name is None:
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{array.dtype.name}. The only supported types are:"
+            f"can't convert np.ndarray of type numpy.{array.dtype.name}. The only supported "
+            "types are:"
             " float64, float32, float16, int64, int32, int16, int8, uint8, and bool."
         )
     return _C.dtype_by_name(name)
@@ -71,12 +72,14 @@ def from_array(array: Any) -> Any:
     if any(s < 0 for s in array.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a copy "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy "
             "of your array with array.copy().) "
         )
     if any(s % array.dtype.itemsize for s in array.strides):
         raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy array "
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
+            "array "
             "to reallocate the memory."
         )
     if not SHARES_MEMORY or array.size == 0:

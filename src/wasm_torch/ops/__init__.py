@@ -37,6 +37,8 @@ from wasm_torch.ops import (
     random,
     composites,
     linalg,
+    bessel,
+    polynomials,
     calculus,
     distance,
     losses,

@@ -1,4 +1,5 @@
-"""Operations by their ATen names: ``ops.aten.add.Tensor`` is the row, ``ops.aten.add`` all of them."""
+"""Operations by their ATen names: ``ops.aten.add.Tensor`` is the row, ``ops.aten.add`` all of "
+"them."""
 
 from __future__ import annotations
 
@@ -13,9 +14,12 @@ class Overloads:
     def __init__(self, name: str):
         self._name = name
         packet = PACKETS.get(name)
-        self._call = FUNCTIONS.get(name) or METHODS.get(name) or (packet and packet.call)
-        if self._call is None:
+        call = FUNCTIONS.get(name) or METHODS.get(name)
+        if call is None and packet is not None:
+            call = packet.call
+        if call is None:
             raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{name}'")
+        self._call = call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)

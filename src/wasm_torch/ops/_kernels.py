@@ -53,7 +53,7 @@ def restrided(tensor: Tensor) -> tuple[int, ...]:
             range(tensor.ndim),
             key=lambda d: (tensor.stride(d) == 0, -tensor.stride(d)),
         )
-        order = [d for d in range(tensor.ndim)] if 0 in tensor.stride() else order
+        order = list(range(tensor.ndim)) if 0 in tensor.stride() else order
     else:
         order = sorted(range(tensor.ndim), key=lambda d: -tensor.stride(d))
     strides, extent = [0] * tensor.ndim, 1

@@ -1,4 +1,4 @@
-"""ATen schema strings, such as ``add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor``.
+"""ATen schema strings: ``add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor``.
 
 The grammar is that of PyTorch's ``native_functions.yaml``; annotations of aliasing, such as
 ``Tensor(a!)``, are read and dropped, except that an argument written to is marked.

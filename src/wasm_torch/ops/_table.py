@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from wasm_torch import _C
 from wasm_torch.ops._convert import Mismatch, converter, type_name
@@ -166,7 +166,13 @@ class Op(_C.OpBase):
         given = f"{len(args)} {'was' if len(args) == 1 else 'were'}"
         raise TypeError(f"{name}() takes {self.positional} positional {plural} but {given} given")
 
-    _ALIASES = {"input": "self", "axis": "dim", "x": "self", "x2": "other", "keepdims": "keepdim"}
+    _ALIASES: ClassVar[dict[str, str]] = {
+        "input": "self",
+        "axis": "dim",
+        "x": "self",
+        "x2": "other",
+        "keepdims": "keepdim",
+    }
 
     def _alias(self, name: str) -> int:
         position = self.position.get(self._ALIASES.get(name, ""))
@@ -188,7 +194,8 @@ class Op(_C.OpBase):
             plural = "arguments" if len(missing) > 0 else "argument"
             listed = ", ".join(f'"{name}"' for name in missing)
             return TypeError(
-                f"{self.schema.name}() missing {len(missing)} required positional {plural}: {listed}"
+                f"{self.schema.name}() missing {len(missing)} required positional {plural}: "
+                f"{listed}"
             )
         place = f" (position {position + 1})" if position < given else ""
         got = type_name(mismatch.value)

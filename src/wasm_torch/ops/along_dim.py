@@ -68,7 +68,8 @@ def scatter_along(self: Any, dim: int, index: Any, source: Any, mode: str) -> An
                     f"source.size(dim): ({source.shape[dim]}), for dim: {dim}"
                 )
             raise RuntimeError(
-                "source tensor shape must match self tensor shape, excluding the specified dimension."
+                "source tensor shape must match self tensor shape, excluding the specified "
+                "dimension."
                 f" Got self.shape = {list(target.shape)} source.shape = {list(source.shape)}"
             )
     size = list(target.shape)
@@ -152,10 +153,8 @@ def index_reduce(
             f"reduce argument must be either prod, mean, amax or amin, got {reduce}."
         )
     if self.ndim == 0:
-        result = METHODS["scatter_reduce"](
-            self, 0, index.reshape(()), source.reshape(()), reduce, include_self=include_self
-        )
-        return result
+        index, source = index.reshape(()), source.reshape(())
+        return METHODS["scatter_reduce"](self, 0, index, source, reduce, include_self=include_self)
     shape = [1] * self.ndim
     shape[at] = index.shape[0] if index.ndim else 1
     wide = index.reshape(tuple(shape)).expand(tuple(source.shape))

@@ -121,10 +121,12 @@ def _check(
     size, shape = list(weight.shape), list(input.shape)
     if weight.shape[0] < groups or weight.shape[0] % groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got "
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but "
+            "got "
             f"weight of size {size} instead"
             if weight.shape[0] < groups
-            else f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+            else f"Given groups={groups}, expected weight to be divisible by {groups} at "
+            "dimension 0, "
             f"but got weight of size {size} instead"
         )
     expected = weight.shape[0] if transposed else weight.shape[1] * groups
@@ -158,27 +160,42 @@ def _check_kernel_fits(
         )
 
 
+def _gradients(
+    grad: Any,
+    input: Any,
+    weight: Any,
+    bias_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    needs: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    needs = (*needs[:2], needs[2] and bias_size is not None)
+    grads = FUNCTIONS["convolution_backward"](
+        grad,
+        input,
+        weight,
+        stride,
+        padding,
+        dilation,
+        transposed,
+        output_padding,
+        groups,
+        tuple(needs),
+    )
+    return tuple(g if need else None for g, need in zip(grads, needs, strict=True))
+
+
 @op(
     "convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] "
     "dilation, bool transposed, int[] output_padding, int groups) -> Tensor",
     family="conv",
     method=False,
     vjp={
-        "input, weight, bias": lambda grad, input, weight, bias_size, stride, padding, dilation, transposed, output_padding, groups, needs: (
-            _backward(
-                grad,
-                input,
-                weight,
-                bias_size,
-                stride,
-                padding,
-                dilation,
-                transposed,
-                output_padding,
-                groups,
-                needs,
-            )
-        )
+        "input, weight, bias": _gradients,
     },
 )
 def convolution(
@@ -203,7 +220,8 @@ def convolution(
         if any(n <= 0 for n in sizes):
             raise RuntimeError(
                 f"Given input size per channel: ({' x '.join(map(str, input.shape[2:]))}). "
-                f"Calculated output size per channel: ({' x '.join(map(str, sizes))}). Output size is "
+                f"Calculated output size per channel: ({' x '.join(map(str, sizes))}). Output "
+                "size is "
                 "too small"
             )
         out = output_like((input.shape[0], weight.shape[1] * groups, *sizes), input, weight)
@@ -235,56 +253,54 @@ def convolution(
     return out
 
 
-def _backward(
-    grad: Any,
+def _double_backward(
+    grads: Any,
+    grad_output: Any,
     input: Any,
     weight: Any,
-    bias_size: Any,
     stride: Any,
     padding: Any,
     dilation: Any,
     transposed: bool,
     output_padding: Any,
     groups: int,
-    needs: tuple[bool, ...],
-) -> tuple[Any, ...]:
-    needs = (*needs[:2], needs[2] and bias_size is not None)
-    grads = FUNCTIONS["convolution_backward"](
-        grad,
-        input,
-        weight,
-        stride,
-        padding,
-        dilation,
-        transposed,
-        output_padding,
-        groups,
-        tuple(needs),
-    )
-    return tuple(g if need else None for g, need in zip(grads, needs, strict=True))
+) -> tuple[Any, Any, Any]:
+    """The backward pass is linear in the output's gradient and in either operand."""
+    gi, gw, gb = (None if g is None or tuple(g.shape) == (0,) else g for g in grads)
+    call = FUNCTIONS["convolution"]
+    rest = (stride, padding, dilation, transposed, output_padding, groups)
+    grad_grad, grad_input, grad_weight = None, None, None
+
+    def plus(total: Any, value: Any) -> Any:
+        return value if total is None else total + value
+
+    if gi is not None:
+        grad_grad = plus(grad_grad, call(gi, weight, None, *rest))
+        _, by_weight, _ = FUNCTIONS["convolution_backward"](
+            grad_output, gi, weight, *rest, (False, True, False)
+        )
+        grad_weight = plus(grad_weight, by_weight)
+    if gw is not None:
+        grad_grad = plus(grad_grad, call(input, gw, None, *rest))
+        by_input, _, _ = FUNCTIONS["convolution_backward"](
+            grad_output, input, gw, *rest, (True, False, False)
+        )
+        grad_input = plus(grad_input, by_input)
+    if gb is not None:
+        shape = (1, -1, *(1,) * (grad_output.ndim - 2))
+        grad_grad = plus(grad_grad, gb.reshape(shape).expand(tuple(grad_output.shape)))
+    return grad_grad, grad_input, grad_weight
 
 
 @op(
     "convolution_backward(Tensor grad_output, Tensor input, Tensor weight, int[] stride, int[] "
-    "padding, int[] dilation, bool transposed, int[] output_padding, int groups, bool[3] output_mask)"
+    "padding, int[] dilation, bool transposed, int[] output_padding, int groups, bool[3] "
+    "output_mask)"
     " -> (Tensor, Tensor, Tensor)",
     family="conv",
     method=False,
     vjp={
-        "grad_output, input, weight": lambda grads, grad_output, input, weight, stride, padding, dilation, transposed, output_padding, groups: (
-            _double_backward(
-                grads,
-                grad_output,
-                input,
-                weight,
-                stride,
-                padding,
-                dilation,
-                transposed,
-                output_padding,
-                groups,
-            )
-        )
+        "grad_output, input, weight": _double_backward,
     },
 )
 def convolution_backward(
@@ -347,42 +363,3 @@ def convolution_backward(
                 *geometry,
             )
     return grad_input, grad_weight, grad_bias
-
-
-def _double_backward(
-    grads: Any,
-    grad_output: Any,
-    input: Any,
-    weight: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-) -> tuple[Any, Any, Any]:
-    """The backward pass is linear in the output's gradient and in either operand."""
-    gi, gw, gb = (None if g is None or tuple(g.shape) == (0,) else g for g in grads)
-    call = FUNCTIONS["convolution"]
-    rest = (stride, padding, dilation, transposed, output_padding, groups)
-    grad_grad, grad_input, grad_weight = None, None, None
-
-    def plus(total: Any, value: Any) -> Any:
-        return value if total is None else total + value
-
-    if gi is not None:
-        grad_grad = plus(grad_grad, call(gi, weight, None, *rest))
-        _, by_weight, _ = FUNCTIONS["convolution_backward"](
-            grad_output, gi, weight, *rest, (False, True, False)
-        )
-        grad_weight = plus(grad_weight, by_weight)
-    if gw is not None:
-        grad_grad = plus(grad_grad, call(input, gw, None, *rest))
-        by_input, _, _ = FUNCTIONS["convolution_backward"](
-            grad_output, input, gw, *rest, (True, False, False)
-        )
-        grad_input = plus(grad_input, by_input)
-    if gb is not None:
-        shape = (1, -1, *(1,) * (grad_output.ndim - 2))
-        grad_grad = plus(grad_grad, gb.reshape(shape).expand(tuple(grad_output.shape)))
-    return grad_grad, grad_input, grad_weight

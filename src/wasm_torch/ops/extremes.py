@@ -31,7 +31,8 @@ def _check_not_empty(name: str, self: Any, dims: Any) -> None:
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
             "reduction dim with the 'dim' argument."
             if dims is None or dims == ()
-            else f"{name}(): Expected reduction dim {wrap_dims(dims, self.ndim)[0]} to have non-zero "
+            else f"{name}(): Expected reduction dim {wrap_dims(dims, self.ndim)[0]} to have "
+            "non-zero "
             "size."
         )
 

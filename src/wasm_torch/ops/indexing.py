@@ -23,7 +23,8 @@ def _expand_masks(self: Any, indices: Sequence[Any]) -> list[Any]:
             for d in range(index.ndim):
                 if at + d >= self.ndim or index.shape[d] != self.shape[at + d]:
                     raise IndexError(
-                        f"The shape of the mask {list(index.shape)} at index {d} does not match the "
+                        f"The shape of the mask {list(index.shape)} at index {d} does not match "
+                        "the "
                         f"shape of the indexed tensor {list(self.shape)} at index {at + d}"
                     )
             mask = index if index.dtype is _C.bool else k.cast(index, _C.bool)
@@ -163,7 +164,8 @@ def index_put(self: Any, indices: Any, values: Any, accumulate: bool) -> Any:
     if self.dtype is not values.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
-            f"{scalar_name(self.dtype)} for the destination and {scalar_name(values.dtype)} for the "
+            f"{scalar_name(self.dtype)} for the destination and {scalar_name(values.dtype)} for "
+            "the "
             "source."
         )
     result = copied(self)

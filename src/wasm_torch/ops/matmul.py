@@ -142,7 +142,8 @@ def _expanded(self: Any, size: Sequence[int]) -> Any:
     for d, own in enumerate(self.shape):
         if extra < 0 or own not in (1, size[d + extra]):
             raise RuntimeError(
-                f"The expanded size of the tensor ({size[d + extra] if extra >= 0 else size[-1]}) must "
+                "The expanded size of the tensor "
+                f"({size[d + extra] if extra >= 0 else size[-1]}) must "
                 f"match the existing size ({own}) at non-singleton dimension {max(d + extra, 0)}.  "
                 f"Target sizes: {list(size)}.  Tensor sizes: {list(self.shape)}"
             )
@@ -178,7 +179,8 @@ def _check_batches(a: Any, b: Any) -> None:
 
 
 @op(
-    "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+    "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> "
+    "Tensor",
     family="matmul",
     inplace=True,
     vjp={
@@ -222,7 +224,8 @@ def mv(self: Any, vec: Any) -> Any:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {self.ndim}, {vec.ndim}")
     if self.shape[1] != vec.shape[0]:
         raise RuntimeError(
-            f"size mismatch, got input ({self.shape[0]}), mat ({self.shape[0]}x{self.shape[1]}), vec "
+            f"size mismatch, got input ({self.shape[0]}), mat ({self.shape[0]}x{self.shape[1]}), "
+            "vec "
             f"({vec.shape[0]})"
         )
     column = _C.as_strided(vec, (vec.shape[0], 1), (vec.stride(0), 1), vec.storage_offset())

@@ -32,15 +32,34 @@ def check_normalized_shape(
     for label, value in parameters.items():
         if value is not None and tuple(value.shape) != normalized:
             raise RuntimeError(
-                f"Expected {label} to be of same shape as normalized_shape, but got {label} of shape "
+                f"Expected {label} to be of same shape as normalized_shape, but got {label} of "
+                "shape "
                 f"{list(value.shape)} and normalized_shape = {list(normalized)}"
             )
     if tuple(input.shape[-len(normalized) :]) != normalized or input.ndim < len(normalized):
         star = ", ".join(["*", *map(str, normalized)])
         raise RuntimeError(
-            f"Given normalized_shape={list(normalized)}, expected input with shape [{star}], but got "
+            f"Given normalized_shape={list(normalized)}, expected input with shape [{star}], but "
+            "got "
             f"input of size{list(input.shape)}"
         )
+
+
+def _layer_norm_gradients(
+    grad: Any,
+    input: Any,
+    normalized_shape: Any,
+    weight: Any,
+    bias_size: Any,
+    result1: Any,
+    result2: Any,
+    needs: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    mask = (needs[0], needs[1] and weight is not None, needs[2] and bias_size is not None)
+    grads = FUNCTIONS["native_layer_norm_backward"](
+        grad, input, normalized_shape, result1, result2, weight, mask
+    )
+    return tuple(g if wanted else None for g, wanted in zip(grads, mask, strict=True))
 
 
 @op(
@@ -49,11 +68,7 @@ def check_normalized_shape(
     family="norm",
     method=False,
     vjp={
-        "input, weight, bias": lambda grad, input, normalized_shape, weight, bias_size, result1, result2, needs: (
-            _layer_norm_gradients(
-                grad, input, normalized_shape, weight, bias_size, result1, result2, needs
-            )
-        )
+        "input, weight, bias": _layer_norm_gradients,
     },
 )
 def native_layer_norm(
@@ -79,65 +94,6 @@ def native_layer_norm(
             eps,
         )
     return out, mean, rstd
-
-
-def _layer_norm_gradients(
-    grad: Any,
-    input: Any,
-    normalized_shape: Any,
-    weight: Any,
-    bias_size: Any,
-    mean: Any,
-    rstd: Any,
-    needs: tuple[bool, ...],
-) -> tuple[Any, ...]:
-    mask = (needs[0], needs[1] and weight is not None, needs[2] and bias_size is not None)
-    grads = FUNCTIONS["native_layer_norm_backward"](
-        grad, input, normalized_shape, mean, rstd, weight, mask
-    )
-    return tuple(g if wanted else None for g, wanted in zip(grads, mask, strict=True))
-
-
-@op(
-    "native_layer_norm_backward(Tensor grad_out, Tensor input, int[] normalized_shape, Tensor mean, "
-    "Tensor rstd, Tensor? weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
-    family="norm",
-    method=False,
-    vjp={
-        "grad_out, input, weight": lambda grads, grad_out, input, normalized_shape, mean, rstd, weight: (
-            _layer_norm_double(grads, grad_out, input, normalized_shape, mean, rstd, weight)
-        )
-    },
-)
-def native_layer_norm_backward(
-    grad_out: Any,
-    input: Any,
-    normalized_shape: Any,
-    mean: Any,
-    rstd: Any,
-    weight: Any,
-    output_mask: Any,
-) -> tuple[Any, Any, Any]:
-    columns = k.numel(normalized_shape)
-    rows = k.numel(input.shape[: input.ndim - len(normalized_shape)])
-    need_input, need_weight, need_bias = output_mask
-    grad_input = k.empty(tuple(input.shape) if need_input else (0,), input.dtype)
-    grad_weight = k.empty(tuple(normalized_shape) if need_weight else (0,), input.dtype)
-    grad_bias = k.empty(tuple(normalized_shape) if need_bias else (0,), input.dtype)
-    if input.numel() == 0:
-        return tuple(k.fill(t, 0) for t in (grad_input, grad_weight, grad_bias))  # type: ignore[return-value]
-    k.launch(
-        "layer_norm_backward",
-        k.reshaped(grad_input, (rows, columns)) if need_input else None,
-        k.reshaped(grad_weight, (columns,)) if need_weight else None,
-        k.reshaped(grad_bias, (columns,)) if need_bias else None,
-        _rows(grad_out, rows, columns),
-        _rows(input, rows, columns),
-        k.reshaped(k.contiguous(mean), (rows,)),
-        k.reshaped(k.contiguous(rstd), (rows,)),
-        None if weight is None else k.reshaped(k.contiguous(weight), (columns,)),
-    )
-    return grad_input, grad_weight, grad_bias
 
 
 def _present(grads: Any) -> tuple[Any, ...]:
@@ -192,6 +148,47 @@ def _layer_norm_double(
     return _differentiate(backward, (grad_out, input, weight), _present(grads))  # type: ignore[return-value]
 
 
+@op(
+    "native_layer_norm_backward(Tensor grad_out, Tensor input, int[] normalized_shape, Tensor "
+    "mean, "
+    "Tensor rstd, Tensor? weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+    family="norm",
+    method=False,
+    vjp={
+        "grad_out, input, weight": _layer_norm_double,
+    },
+)
+def native_layer_norm_backward(
+    grad_out: Any,
+    input: Any,
+    normalized_shape: Any,
+    mean: Any,
+    rstd: Any,
+    weight: Any,
+    output_mask: Any,
+) -> tuple[Any, Any, Any]:
+    columns = k.numel(normalized_shape)
+    rows = k.numel(input.shape[: input.ndim - len(normalized_shape)])
+    need_input, need_weight, need_bias = output_mask
+    grad_input = k.empty(tuple(input.shape) if need_input else (0,), input.dtype)
+    grad_weight = k.empty(tuple(normalized_shape) if need_weight else (0,), input.dtype)
+    grad_bias = k.empty(tuple(normalized_shape) if need_bias else (0,), input.dtype)
+    if input.numel() == 0:
+        return tuple(k.fill(t, 0) for t in (grad_input, grad_weight, grad_bias))  # type: ignore[return-value]
+    k.launch(
+        "layer_norm_backward",
+        k.reshaped(grad_input, (rows, columns)) if need_input else None,
+        k.reshaped(grad_weight, (columns,)) if need_weight else None,
+        k.reshaped(grad_bias, (columns,)) if need_bias else None,
+        _rows(grad_out, rows, columns),
+        _rows(input, rows, columns),
+        k.reshaped(k.contiguous(mean), (rows,)),
+        k.reshaped(k.contiguous(rstd), (rows,)),
+        None if weight is None else k.reshaped(k.contiguous(weight), (columns,)),
+    )
+    return grad_input, grad_weight, grad_bias
+
+
 @composite()
 def layer_norm(
     input: Any,
@@ -224,27 +221,36 @@ def _channels_view(t: Any) -> Any:
     return _C.as_strided(t, (*t.shape[:2], count), (*t.stride()[:2], step), t.storage_offset())
 
 
+def _batch_norm_gradients(
+    grad: Any,
+    input: Any,
+    weight: Any,
+    bias_size: Any,
+    running_mean: Any,
+    running_var: Any,
+    training: bool,
+    eps: float,
+    result1: Any,
+    result2: Any,
+    needs: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    mean, invstd = result1, result2
+    if not training:
+        mean, invstd = running_mean, (running_var + eps).rsqrt()
+    mask = (needs[0], needs[1] and weight is not None, needs[2] and bias_size is not None)
+    grads = FUNCTIONS["native_batch_norm_backward"](
+        grad, input, weight, mean, invstd, training, mask
+    )
+    return tuple(g if wanted else None for g, wanted in zip(grads, mask, strict=True))
+
+
 @op(
     "native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? "
     "running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
     family="norm",
     method=False,
     vjp={
-        "input, weight, bias": lambda grad, input, weight, bias_size, running_mean, running_var, training, eps, result1, result2, needs: (
-            _batch_norm_gradients(
-                grad,
-                input,
-                weight,
-                bias_size,
-                running_mean,
-                running_var,
-                training,
-                eps,
-                result1,
-                result2,
-                needs,
-            )
-        )
+        "input, weight, bias": _batch_norm_gradients,
     },
 )
 def native_batch_norm(
@@ -295,27 +301,32 @@ def native_batch_norm(
     return out, save_mean, save_invstd
 
 
-def _batch_norm_gradients(
-    grad: Any,
+def _batch_norm_double(
+    grads: Any,
+    grad_out: Any,
     input: Any,
     weight: Any,
-    bias_size: Any,
-    running_mean: Any,
-    running_var: Any,
-    training: bool,
-    eps: float,
     save_mean: Any,
     save_invstd: Any,
-    needs: tuple[bool, ...],
-) -> tuple[Any, ...]:
-    if not training:
-        save_mean = running_mean
-        save_invstd = (running_var + eps).rsqrt()
-    mask = (needs[0], needs[1] and weight is not None, needs[2] and bias_size is not None)
-    grads = FUNCTIONS["native_batch_norm_backward"](
-        grad, input, weight, save_mean, save_invstd, training, mask
-    )
-    return tuple(g if wanted else None for g, wanted in zip(grads, mask, strict=True))
+    train: bool,
+) -> tuple[Any, Any, Any]:
+    dims = (0, *range(2, input.ndim))
+    shape = (1, -1, *(1,) * (input.ndim - 2))
+    mean, invstd = save_mean.reshape(shape), save_invstd.reshape(shape)
+    floor = (invstd**-2 - (input - mean).square().mean(dims, True)).detach()
+
+    def backward(g: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:
+        scaled = g if w is None else g * w.reshape(shape)
+        if not train:
+            normal = (x - mean) * invstd
+            return scaled * invstd, (g * normal).sum(dims), g.sum(dims)
+        centre = x - x.mean(dims, True)
+        scale = (centre.square().mean(dims, True) + floor).rsqrt()
+        normal = centre * scale
+        inner = scaled - scaled.mean(dims, True) - normal * (scaled * normal).mean(dims, True)
+        return inner * scale, (g * normal).sum(dims), g.sum(dims)
+
+    return _differentiate(backward, (grad_out, input, weight), _present(grads))  # type: ignore[return-value]
 
 
 @op(
@@ -324,9 +335,7 @@ def _batch_norm_gradients(
     family="norm",
     method=False,
     vjp={
-        "grad_out, input, weight": lambda grads, grad_out, input, weight, save_mean, save_invstd, train: (
-            _batch_norm_double(grads, grad_out, input, weight, save_mean, save_invstd, train)
-        )
+        "grad_out, input, weight": _batch_norm_double,
     },
 )
 def native_batch_norm_backward(
@@ -360,34 +369,6 @@ def native_batch_norm_backward(
         train,
     )
     return grad_input, grad_weight, grad_bias
-
-
-def _batch_norm_double(
-    grads: Any,
-    grad_out: Any,
-    input: Any,
-    weight: Any,
-    save_mean: Any,
-    save_invstd: Any,
-    train: bool,
-) -> tuple[Any, Any, Any]:
-    dims = (0, *range(2, input.ndim))
-    shape = (1, -1, *(1,) * (input.ndim - 2))
-    mean, invstd = save_mean.reshape(shape), save_invstd.reshape(shape)
-    floor = (invstd**-2 - (input - mean).square().mean(dims, True)).detach()
-
-    def backward(g: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:
-        scaled = g if w is None else g * w.reshape(shape)
-        if not train:
-            normal = (x - mean) * invstd
-            return scaled * invstd, (g * normal).sum(dims), g.sum(dims)
-        centre = x - x.mean(dims, True)
-        scale = (centre.square().mean(dims, True) + floor).rsqrt()
-        normal = centre * scale
-        inner = scaled - scaled.mean(dims, True) - normal * (scaled * normal).mean(dims, True)
-        return inner * scale, (g * normal).sum(dims), g.sum(dims)
-
-    return _differentiate(backward, (grad_out, input, weight), _present(grads))  # type: ignore[return-value]
 
 
 @composite()

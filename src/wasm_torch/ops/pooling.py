@@ -84,7 +84,8 @@ class _Window:
         if any(n < 1 for n in self.sizes):
             raise RuntimeError(
                 f"Given input size: ({'x'.join(map(str, input.shape[-count - 1 :]))}). Calculated "
-                f"output size: ({'x'.join(map(str, (input.shape[-count - 1], *self.sizes)))}). Output "
+                f"output size: ({'x'.join(map(str, (input.shape[-count - 1], *self.sizes)))}). "
+                "Output "
                 "size is too small"
             )
 
@@ -185,22 +186,36 @@ def _avg_pool_row(count: int) -> None:
             raise RuntimeError("divisor must be not zero")
         return _Window("avg", self, count, kernel_size, stride, padding, (1,) * count, ceil_mode)
 
+    def gradient(
+        grad: Any,
+        self_size: Any,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: Any,
+    ) -> Any:
+        window = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return FUNCTIONS[f"avg_pool{count}d_backward"](grad, tuple(self_size), *window)
+
+    def gradient_of_gradient(
+        grad: Any,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: Any,
+    ) -> Any:
+        window = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return FUNCTIONS[f"avg_pool{count}d"](grad, *window)
+
     @op(
         f"avg_pool{count}d(Tensor self, {arguments}) -> Tensor",
         family="pool",
         method=False,
-        vjp=lambda grad, self_size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
-            FUNCTIONS[f"avg_pool{count}d_backward"](
-                grad,
-                tuple(self_size),
-                kernel_size,
-                stride,
-                padding,
-                ceil_mode,
-                count_include_pad,
-                divisor_override,
-            )
-        ),
+        vjp=gradient,
     )
     def kernel(
         self: Any,
@@ -226,24 +241,13 @@ def _avg_pool_row(count: int) -> None:
         return unbatched(out, window.batched)
 
     @op(
-        f"avg_pool{count}d_backward(Tensor grad_output, int[] input_size, int[{count}] kernel_size, "
+        f"avg_pool{count}d_backward(Tensor grad_output, int[] input_size, int[{count}] "
+        "kernel_size, "
         f"int[{count}] stride, int[{count}] padding, bool ceil_mode, bool count_include_pad, int? "
         "divisor_override) -> Tensor",
         family="pool",
         method=False,
-        vjp={
-            "grad_output": lambda grad, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
-                FUNCTIONS[f"avg_pool{count}d"](
-                    grad,
-                    kernel_size,
-                    stride,
-                    padding,
-                    ceil_mode,
-                    count_include_pad,
-                    divisor_override,
-                )
-            )
-        },
+        vjp={"grad_output": gradient_of_gradient},
     )
     def backward(
         grad_output: Any,
@@ -283,7 +287,8 @@ def _adaptive_size(self: Any, output_size: Any, count: int, name: str) -> tuple[
     for d in range(1, count + 1):
         if self.shape[-d] == 0:
             raise RuntimeError(
-                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input "
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but "
+                "input "
                 f"has sizes {list(self.shape)} with dimension {self.ndim - d} being empty"
             )
     return tuple(output_size)
@@ -310,7 +315,8 @@ def _adaptive_rows(count: int) -> None:
         return unbatched(out, self.ndim == count + 2)
 
     @op(
-        f"adaptive_max_pool{count}d(Tensor self, int[{count}] output_size) -> (Tensor result0, Tensor "
+        f"adaptive_max_pool{count}d(Tensor self, int[{count}] output_size) -> (Tensor result0, "
+        "Tensor "
         "result1)",
         family="pool",
         method=False,

@@ -86,7 +86,7 @@ def _integers(out: Any, low: int, high: int, generator: Any) -> Any:
 def randint(*args: Any, **kwargs: Any) -> Any:
     """Integers from ``low`` (default 0) to ``high`` (excluded): ``randint(low, high, size)``."""
     generator = kwargs.pop("generator", None)
-    names = ("low", "high", "size")
+    names: tuple[str, ...] = ("low", "high", "size")
     if (len(args) == 1 and "size" in kwargs and "high" not in kwargs) or (
         len(args) == 2 and isinstance(args[1], (tuple, list))
     ):
@@ -144,7 +144,8 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> 
 
 
 @op(
-    "_normal(Tensor mean, Tensor std, int[] size, ScalarType dtype, Generator? generator) -> Tensor",
+    "_normal(Tensor mean, Tensor std, int[] size, ScalarType dtype, Generator? generator) -> "
+    "Tensor",
     family="random",
     function=False,
     method=False,
@@ -374,7 +375,8 @@ def multinomial(
     weights = input.detach()
     if not weights.dtype.is_floating_point:
         raise RuntimeError(
-            f"multinomial only supports floating-point dtypes for input, got: {_word(weights.dtype)}"
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{_word(weights.dtype)}"
         )
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")

@@ -100,7 +100,8 @@ def mean_dim(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
 
 
 @op(
-    "nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+    "nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> "
+    "Tensor",
     family="reduction",
     vjp=lambda grad, self, dim, keepdim: (
         spread(grad, self.shape, dim, keepdim) * self.isnan().logical_not()

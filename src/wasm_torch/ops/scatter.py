@@ -76,7 +76,8 @@ def scatter_into(result: Any, dim: int, index: Any, src: Any, mode: str) -> Any:
             if wide.shape[d] > values.shape[d]:
                 raise RuntimeError(
                     f"Expected index {list(wide.shape)} to be no larger than self "
-                    f"{list(target.shape)} apart from dimension {dim} and to be no larger size than "
+                    f"{list(target.shape)} apart from dimension {dim} and to be no larger size "
+                    "than "
                     f"src {list(values.shape)}"
                 )
     else:

@@ -32,7 +32,8 @@ def searchsorted(
         )
     if side == "left" and right:
         raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left while "
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left "
+            "while "
             "right was True"
         )
     right = right or side == "right"
@@ -52,7 +53,8 @@ def searchsorted(
     if sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
-            "dimensions of boundaries tensor and input value tensor must match, but we got boundaries "
+            "dimensions of boundaries tensor and input value tensor must match, but we got "
+            "boundaries "
             f"tensor {list(sorted_sequence.shape)} and input value tensor {list(values.shape)}"
         )
     ordered = k.contiguous(k.cast(sorted_sequence.detach(), dtype))
@@ -227,7 +229,8 @@ def _quantile(
     modes = ("linear", "lower", "higher", "midpoint", "nearest")
     if interpolation not in modes:
         raise RuntimeError(
-            "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but "
+            "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            "but "
             f"got {interpolation}"
         )
     if not self.dtype.is_floating_point:

@@ -117,7 +117,8 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     for i, t in enumerate(tensors):
         if t.shape != first.shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 "
+                f"stack expects each tensor to be equal size, but got {list(first.shape)} at "
+                "entry 0 "
                 f"and {list(t.shape)} at entry {i}"
             )
     at = k.wrap_dim(dim, first.ndim + 1)
@@ -338,7 +339,8 @@ def constant_pad_nd(self: Any, pad: Any, value: Any) -> Any:
         if size[d] < 0:
             raise RuntimeError(
                 f"The input size {self.shape[d]}, plus negative padding {before} and {after} "
-                f"resulted in a negative output size, which is invalid. Check dimension {d} of your "
+                f"resulted in a negative output size, which is invalid. Check dimension {d} of "
+                "your "
                 "input."
             )
         cut = max(-before, 0)

@@ -98,7 +98,8 @@ def _need_length(self: Any, dim: int, name: str) -> int:
 
 
 @op(
-    "kthvalue(Tensor self, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
+    "kthvalue(Tensor self, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor "
+    "indices)",
     family="sort",
     vjp=lambda grad, self_size, result1, dim, keepdim: value_at(
         grad, self_size, result1, dim, keepdim

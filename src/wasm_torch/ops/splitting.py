@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from wasm_torch import _C
@@ -156,7 +157,7 @@ def tensor_split(self: Any, indices_or_sections: Any = None, dim: int = 0, **kwa
         bounds = [0, *where, length]
     return tuple(
         slice_row(self, at, start, max(end, start) if start >= 0 and end >= 0 else end, 1)
-        for start, end in zip(bounds, bounds[1:], strict=False)
+        for start, end in itertools.pairwise(bounds)
     )
 
 

@@ -57,10 +57,10 @@ def _tensor_of(value: Any, dtype: Any) -> Any:
 )
 def addcmul(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     dtype = result_type(self, tensor1, tensor2)
-    operands = [cast(t, dtype) for t in (self, tensor1, tensor2)]
+    a, b, c = (cast(t, dtype) for t in (self, tensor1, tensor2))
     if not dtype.is_floating_point:
-        return binary("add", operands[0], binary("mul", binary("mul", *operands[1:]), value))
-    return ternary("addcmul", *operands, float(value), dtype)
+        return binary("add", a, binary("mul", binary("mul", b, c), value))
+    return ternary("addcmul", a, b, c, float(value), dtype)
 
 
 @op(
@@ -82,8 +82,8 @@ def addcdiv(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
             "Integer division with addcdiv is no longer supported, and in a future  release "
             "addcdiv will perform a true division of tensor1 and tensor2."
         )
-    operands = [cast(t, dtype) for t in (self, tensor1, tensor2)]
-    return ternary("addcdiv", *operands, float(value), dtype)
+    a, b, c = (cast(t, dtype) for t in (self, tensor1, tensor2))
+    return ternary("addcdiv", a, b, c, float(value), dtype)
 
 
 @op(

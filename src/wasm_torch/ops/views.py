@@ -187,7 +187,8 @@ alias("swapdims", "transpose")
 def permute(self: Any, dims: Any) -> Any:
     if len(dims) != self.ndim:
         raise RuntimeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the length "
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            "length "
             f"of the desired ordering of dimensions i.e. input.dim() = {self.ndim} is not equal to "
             f"len(dims) = {len(dims)}"
         )
@@ -229,7 +230,8 @@ def expand(self: Any, size: Any, implicit: bool) -> Any:
         if wanted == -1:
             if d < extra:
                 raise RuntimeError(
-                    f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing "
+                    "The expanded size of the tensor (-1) isn't allowed in a leading, "
+                    "non-existing "
                     f"dimension {d}"
                 )
             wanted = own
@@ -388,7 +390,8 @@ def slice_row(self: Any, dim: int, start: Any, end: Any, step: int) -> Any:
 
 
 @op(
-    "slice_backward(Tensor grad_output, int[] input_sizes, int dim, int? start, int? end, int step) "
+    "slice_backward(Tensor grad_output, int[] input_sizes, int dim, int? start, int? end, int "
+    "step) "
     "-> Tensor",
     family="view",
     method=False,
