@@ -159,5 +159,5 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = [list(c) for c in choose(range(input.numel()), r)]
     if not rows:
-        return FUNCTIONS["empty"](0, r, dtype=input.dtype)
+        return input[:0].reshape((0, 1)).expand((0, r))
     return input[FUNCTIONS["tensor"](rows)]
