@@ -6,6 +6,7 @@ import asyncio
 import linecache
 import time
 import traceback
+from typing import ClassVar
 
 from pyodide.code import eval_code_async
 
@@ -25,12 +26,12 @@ class _State:
 
     post = None  # JavaScript: post(kind, *values)
     tensors = ()
-    namespace: dict = {}
+    namespace: ClassVar[dict] = {}
     stopping = False
     start = 0.0
     last_turn = 0.0
     last_message = 0.0
-    pending: list[tuple[float, float]] = []
+    pending: ClassVar[list[tuple[float, float]]] = []
 
 
 def mnist():

@@ -1,4 +1,4 @@
-"""The extension, to type checkers: its names are many and its callers few, so they are not listed."""
+"""The extension, to type checkers. Its functions have few callers and are not listed."""
 
 from typing import Any
 

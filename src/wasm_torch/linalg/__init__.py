@@ -6,6 +6,8 @@ and rounded to the dtype of the input, which is float32 or float64.
 
 from __future__ import annotations
 
+from typing import Any
+
 from wasm_torch.ops import FUNCTIONS
 from wasm_torch.ops.linalg import LinAlgError as LinAlgError
 
@@ -15,3 +17,7 @@ for _name, _function in FUNCTIONS.items():
     if _name.startswith(_PREFIX):
         globals()[_name.removeprefix(_PREFIX)] = _function
 del _name, _function
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"module 'torch.linalg' has no attribute '{name}'")
