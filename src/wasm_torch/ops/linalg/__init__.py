@@ -1,17 +1,17 @@
 """Linear algebra: factorisations, solvers, norms and products. Importing declares the rows."""
 
-from wasm_torch.ops.linalg import (  # noqa: F401 - importing declares the rows
-    solve,  # isort: skip
-    lu,
+from wasm_torch.ops.linalg import (
     cholesky,
     determinant,
-    qr,
     eigh,
-    svd,
     least_squares,
-    products,
-    norms,
     lowrank,
+    lu,
+    norms,
+    products,
+    qr,
+    solve,
+    svd,
 )
 from wasm_torch.ops.linalg._operands import LinAlgError
 

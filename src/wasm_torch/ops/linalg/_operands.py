@@ -1,4 +1,4 @@
-"""What linear algebra shares: checks in torch's words, batches, triangles, rows by a permutation."""
+"""What linear algebra shares: checks in torch's words, batches, rows by a permutation."""
 
 from __future__ import annotations
 

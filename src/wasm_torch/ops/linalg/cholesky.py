@@ -33,10 +33,13 @@ def _cholesky_backward(grad: Any, factor: Any, upper: bool) -> Any:
     return solve(lower, inner, upper=False, left=False)
 
 
-@op("linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> "
+@op(
+    "linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> "
     "(Tensor L, Tensor info)",
-    family="linalg", method=False,
-    vjp={"self": lambda grad, result0, upper: _cholesky_backward(grad, result0, upper)})
+    family="linalg",
+    method=False,
+    vjp={"self": lambda grad, result0, upper: _cholesky_backward(grad, result0, upper)},
+)
 def linalg_cholesky_ex(self: Any, upper: bool, check_errors: bool) -> Any:
     check_float(self, "linalg.cholesky")
     check_square(self, "linalg.cholesky")
@@ -93,7 +96,8 @@ def cholesky_inverse(self: Any, upper: bool = False) -> Any:
         places = FUNCTIONS["arange"](1, zero.shape[-1] + 1).where(zero, zero.shape[-1] + 1)
         info = places.amin(-1)
         raise_failures(
-            info.where(info <= zero.shape[-1], 0), "cholesky_inverse",
+            info.where(info <= zero.shape[-1], 0),
+            "cholesky_inverse",
             "The diagonal element {} is zero, the inversion could not be completed because the "
             "input matrix is singular.",
         )

@@ -31,16 +31,24 @@ def _cofactors(a: Any) -> Any:
         return determinant.unsqueeze(-1).unsqueeze(-1) * inverse.mT
     u, s, vh = FUNCTIONS["linalg_svd"](a)
     n = s.shape[-1]
-    others = s.unsqueeze(-2).expand((*s.shape, n)).where(
-        FUNCTIONS["eye"](n, dtype=_C.bool).logical_not(), 1.0
+    others = (
+        s.unsqueeze(-2)
+        .expand((*s.shape, n))
+        .where(FUNCTIONS["eye"](n, dtype=_C.bool).logical_not(), 1.0)
     )
     sign = FUNCTIONS["linalg_det"](u.detach()) * FUNCTIONS["linalg_det"](vh.detach())
     return sign.unsqueeze(-1).unsqueeze(-1) * (u * others.prod(-1).unsqueeze(-2)) @ vh
 
 
-@op("linalg_det(Tensor A) -> Tensor", family="linalg", method=False,
-    vjp={"A": lambda grad, A: grad.unsqueeze(-1).unsqueeze(-1) * _cofactors(A.double()).to(A.dtype)})
-def linalg_det(A: Any) -> Any:  # noqa: N803
+@op(
+    "linalg_det(Tensor A) -> Tensor",
+    family="linalg",
+    method=False,
+    vjp={
+        "A": lambda grad, A: grad.unsqueeze(-1).unsqueeze(-1) * _cofactors(A.double()).to(A.dtype)
+    },
+)
+def linalg_det(A: Any) -> Any:
     check_float(A, "linalg.det")
     check_square(A, "linalg.det")
     check_kernel(A, "lu_cpu")
@@ -48,10 +56,19 @@ def linalg_det(A: Any) -> Any:  # noqa: N803
     return _C.cast(diagonal.prod(-1) * parity, A.dtype)
 
 
-@op("linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)", family="linalg", method=False,
-    vjp={"A": lambda grads, A: None if grads[1] is None else
-         grads[1].unsqueeze(-1).unsqueeze(-1) * FUNCTIONS["linalg_inv_ex"](A).inverse.mT})
-def linalg_slogdet(A: Any) -> Any:  # noqa: N803
+@op(
+    "linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)",
+    family="linalg",
+    method=False,
+    vjp={
+        "A": lambda grads, A: (
+            None
+            if grads[1] is None
+            else grads[1].unsqueeze(-1).unsqueeze(-1) * FUNCTIONS["linalg_inv_ex"](A).inverse.mT
+        )
+    },
+)
+def linalg_slogdet(A: Any) -> Any:
     check_float(A, "linalg.slogdet", low_precision=False)
     check_square(A, "linalg.slogdet")
     diagonal, parity = _diagonal_and_parity(A)

@@ -17,8 +17,8 @@ from wasm_torch.ops.linalg._operands import (
 
 
 def _eigh_backward(grads: Any, values: Any, vectors: Any) -> Any:
-    """V (diag(gL) + (V^T gV) / E) V^T with E_ij = L_j - L_i (Giles, An extended collection of matrix
-    derivative results, 2008)."""
+    """V (diag(gL) + (V^T gV) / E) V^T with E_ij = L_j - L_i (Giles, An extended collection of
+    matrix derivative results, 2008)."""
     grad_values, grad_vectors = grads
     if grad_values is None and grad_vectors is None:
         return None
@@ -43,22 +43,26 @@ def _decompose(a: Any, uplo: str, wants_vectors: bool) -> tuple[Any, Any]:
     info = k.empty(tuple(a.shape[:-2]), _C.int32)
     k.launch("eigh", values, vectors, info, a if uplo.upper() == "L" else transposed(a))
     raise_failures(
-        info, "linalg.eigh",
+        info,
+        "linalg.eigh",
         "The algorithm failed to converge because the input matrix is ill-conditioned or has too "
         "many repeated eigenvalues (error code: {}).",
     )
     return values, vectors
 
 
-@op('linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)',
-    family="linalg", method=False,
-    vjp={"self": lambda grads, result0, result1: _eigh_backward(grads, result0, result1)})
-def linalg_eigh(self: Any, UPLO: str) -> Any:  # noqa: N803
+@op(
+    'linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)',
+    family="linalg",
+    method=False,
+    vjp={"self": lambda grads, result0, result1: _eigh_backward(grads, result0, result1)},
+)
+def linalg_eigh(self: Any, UPLO: str) -> Any:
     return _decompose(self, UPLO, True)
 
 
 @composite()
-def linalg_eigvalsh(self: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def linalg_eigvalsh(self: Any, UPLO: str = "L") -> Any:
     """Eigenvalues of symmetric matrices, ascending."""
     if _C.grad_enabled() and self.requires_grad:
         return FUNCTIONS["linalg_eigh"](self, UPLO).eigenvalues

@@ -48,8 +48,11 @@ def linalg_lstsq(
     inverse = FUNCTIONS["linalg_pinv"](self.double(), atol=0.0, rtol=rtol)
     solution = (inverse @ right.double()).to(self.dtype)
     values = FUNCTIONS["linalg_svdvals"](self.detach().double())
-    rank = (values > cutoff(values.amax(-1, True), self.shape, self.dtype, 0.0, rtol)).sum(-1) \
-        if values.shape[-1] else FUNCTIONS["zeros"](tuple(self.shape[:-2]), dtype=_C.int64)
+    rank = (
+        (values > cutoff(values.amax(-1, True), self.shape, self.dtype, 0.0, rtol)).sum(-1)
+        if values.shape[-1]
+        else FUNCTIONS["zeros"](tuple(self.shape[:-2]), dtype=_C.int64)
+    )
     residuals = solution.flatten()[:0]
     if rows > columns and driver != "gelsy" and bool((rank == columns).all()):
         residuals = (self @ solution - right).square().sum(-2)

@@ -31,14 +31,14 @@ def _decompose(a: Any, q: int, niter: int) -> tuple[Any, Any, Any]:
 
 
 @composite()
-def svd_lowrank(A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None) -> Any:  # noqa: N803
+def svd_lowrank(A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None) -> Any:
     """U (..., M, q), S (..., q) and V (..., N, q) of A, or of A - M."""
     a = A if M is None else A - M.expand(tuple(A.shape))
     return _decompose(a, 6 if q is None else q, 2 if niter is None else niter)
 
 
 @composite()
-def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 2) -> Any:  # noqa: N803
+def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 2) -> Any:
     """U, S and V of the rows of A, less their mean where ``center``."""
     rows, columns = A.shape[-2:]
     if q is None:

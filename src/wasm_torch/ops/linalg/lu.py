@@ -69,11 +69,14 @@ def _lu_backward(grad: Any, packed: Any, pivots: Any) -> Any:
     return _unpermuted(result, pivots)
 
 
-@op("linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> "
+@op(
+    "linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> "
     "(Tensor LU, Tensor pivots, Tensor info)",
-    family="linalg", method=False,
-    vjp={"A": lambda grad, result0, result1: _lu_backward(grad, result0, result1)})
-def linalg_lu_factor_ex(A: Any, pivot: bool, check_errors: bool) -> Any:  # noqa: N803
+    family="linalg",
+    method=False,
+    vjp={"A": lambda grad, result0, result1: _lu_backward(grad, result0, result1)},
+)
+def linalg_lu_factor_ex(A: Any, pivot: bool, check_errors: bool) -> Any:
     _check_lu(A, "torch.lu_factor", pivot)
     packed, pivots, info = factor(A, A.dtype)
     if check_errors:
@@ -84,9 +87,10 @@ def linalg_lu_factor_ex(A: Any, pivot: bool, check_errors: bool) -> Any:  # noqa
 def _raise_zero_pivot(info: Any, function: str) -> None:
     try:
         raise_failures(
-            info, function,
-            "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If you "
-            "still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+            info,
+            function,
+            "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If "
+            "you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
             "linalg.lu_factor_ex(A, pivot)",
         )
     except LinAlgError as error:
@@ -94,7 +98,7 @@ def _raise_zero_pivot(info: Any, function: str) -> None:
 
 
 @composite()
-def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Any:  # noqa: N803
+def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Any:
     """L and U packed in one matrix, and pivots; raises RuntimeError for a zero pivot."""
     packed, pivots, info = FUNCTIONS["linalg_lu_factor_ex"](A, pivot=pivot)
     _raise_zero_pivot(info, "torch.linalg.lu_factor")
@@ -116,7 +120,10 @@ def _permutation_matrix(pivots: Any, rows: int, dtype: Any) -> Any:
 
 @composite(method=True)
 def lu_unpack(
-    self: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True  # noqa: N803
+    self: Any,
+    LU_pivots: Any,
+    unpack_data: bool = True,
+    unpack_pivots: bool = True,
 ) -> Any:
     """P, L and U of a packed factorisation; what is not asked for is empty."""
     if unpack_pivots and LU_pivots.dtype is not _C.int32:
@@ -138,7 +145,7 @@ def lu_unpack(
 
 
 @composite()
-def linalg_lu(A: Any, *, pivot: bool = True) -> Any:  # noqa: N803
+def linalg_lu(A: Any, *, pivot: bool = True) -> Any:
     """P, L and U with A = P L U."""
     _check_lu(A, "linalg.lu", pivot)
     packed, pivots, _ = FUNCTIONS["linalg_lu_factor_ex"](A)
@@ -147,15 +154,18 @@ def linalg_lu(A: Any, *, pivot: bool = True) -> Any:  # noqa: N803
 
 @composite()
 def linalg_lu_solve(
-    LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False  # noqa: N803
+    LU: Any,
+    pivots: Any,
+    B: Any,
+    *,
+    left: bool = True,
+    adjoint: bool = False,
 ) -> Any:
     """X of A X = B, X A = B or the transposed systems, from the factorisation of A."""
     function = "linalg.lu_solve"
     check_float(LU, function)
     if pivots.dtype is not _C.int32:
-        raise RuntimeError(
-            f"{function}: pivots should be a Tensor of scalar type torch.int32"
-        )
+        raise RuntimeError(f"{function}: pivots should be a Tensor of scalar type torch.int32")
     check_square(LU, function)
     check_system(LU, B, function, left)
     n = LU.shape[-1]
@@ -170,8 +180,8 @@ def linalg_lu_solve(
         )
     if pivots.numel() and not bool(((pivots >= 1) & (pivots <= n)).all()):
         raise RuntimeError(
-            "Pivots given to lu_solve must all be smaller or equal to LU.size(-2). Did you properly "
-            "pass the result of lu_factor?"
+            "Pivots given to lu_solve must all be smaller or equal to LU.size(-2). Did you "
+            "properly pass the result of lu_factor?"
         )
     if not left:
         return linalg_lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
@@ -186,14 +196,18 @@ def linalg_lu_solve(
 
 
 @composite(method=True)
-def lu_solve(self: Any, LU_data: Any, LU_pivots: Any) -> Any:  # noqa: N803
+def lu_solve(self: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """linalg.lu_solve with the right-hand side first."""
     return linalg_lu_solve(LU_data, LU_pivots, self)
 
 
 # ---- LDL -----------------------------------------------------------------------------------------
-@op("linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> "
-    "(Tensor LD, Tensor pivots, Tensor info)", family="linalg", method=False)
+@op(
+    "linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> "
+    "(Tensor LD, Tensor pivots, Tensor info)",
+    family="linalg",
+    method=False,
+)
 def linalg_ldl_factor_ex(self: Any, hermitian: bool, check_errors: bool) -> Any:
     function = "torch.linalg.ldl_factor_ex"
     check_square(self, function)
@@ -221,9 +235,12 @@ def linalg_ldl_factor(self: Any, *, hermitian: bool = False) -> Any:
     return return_type("linalg_ldl_factor", ("LD", "pivots"))(packed, pivots)
 
 
-@op("linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor",
-    family="linalg", method=False)
-def linalg_ldl_solve(LD: Any, pivots: Any, B: Any, hermitian: bool) -> Any:  # noqa: N803
+@op(
+    "linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor",
+    family="linalg",
+    method=False,
+)
+def linalg_ldl_solve(LD: Any, pivots: Any, B: Any, hermitian: bool) -> Any:
     function = "torch.linalg.ldl_solve"
     check_square(LD, function, "LD")
     if pivots.dtype.is_floating_point or pivots.dtype is _C.bool:

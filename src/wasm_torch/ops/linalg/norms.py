@@ -45,7 +45,11 @@ def _extreme(values: Any, ord: float, dim: int, keepdim: bool) -> Any:
 
 @composite()
 def linalg_matrix_norm(
-    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *,  # noqa: N803
+    A: Any,
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
     dtype: Any = None,
 ) -> Any:
     """The norm of matrices: "fro", "nuc", inf, 1 or 2, or for a negative order the least of what
@@ -55,7 +59,7 @@ def linalg_matrix_norm(
     check_float(A, function)
     first, second = _check_dims(A, dim)
     if dtype is not None:
-        A = A.to(dtype)  # noqa: N806
+        A = A.to(dtype)
     if ord == "fro":
         return FUNCTIONS["linalg_vector_norm"](A, 2, (first, second), keepdim)
     if ord == "nuc":
@@ -77,15 +81,19 @@ def linalg_matrix_norm(
 
 @composite()
 def linalg_norm(
-    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None  # noqa: N803
+    A: Any,
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
 ) -> Any:
     """The norm of vectors or matrices, by the number of dims."""
     if dim is not None:
         dims = (dim,) if isinstance(dim, int) else tuple(dim)
         if len(dims) not in (1, 2):
             raise RuntimeError(
-                "linalg.norm: If dim is specified, it must be of length 1 or 2. Got "
-                f"{list(dims)}"
+                f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}"
             )
     elif ord is not None:
         if A.ndim not in (1, 2):

@@ -41,7 +41,8 @@ def matrix_power(self: Any, n: int) -> Any:
 #: double precision (Higham, The scaling and squaring method for the matrix exponential, 2005).
 _DEGREE = 13
 _PADE = [
-    math.factorial(2 * _DEGREE - j) * math.factorial(_DEGREE)
+    math.factorial(2 * _DEGREE - j)
+    * math.factorial(_DEGREE)
     / (math.factorial(2 * _DEGREE) * math.factorial(_DEGREE - j) * math.factorial(j))
     for j in range(_DEGREE + 1)
 ]
@@ -61,11 +62,17 @@ def _exponential(a: Any) -> Any:
     b = _PADE
     odd = x @ (
         x6 @ (b[13] * x6 + b[11] * x4 + b[9] * x2)
-        + b[7] * x6 + b[5] * x4 + b[3] * x2 + b[1] * identity
+        + b[7] * x6
+        + b[5] * x4
+        + b[3] * x2
+        + b[1] * identity
     )
     even = (
         x6 @ (b[12] * x6 + b[10] * x4 + b[8] * x2)
-        + b[6] * x6 + b[4] * x4 + b[2] * x2 + b[0] * identity
+        + b[6] * x6
+        + b[4] * x4
+        + b[2] * x2
+        + b[0] * identity
     )
     result = FUNCTIONS["linalg_solve_ex"](even - odd, even + odd).result
     for _ in range(squarings):
@@ -172,6 +179,6 @@ def linalg_matmul(self: Any, other: Any) -> Any:
 
 
 @composite()
-def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:  # noqa: N803
+def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """A view of the diagonals of matrices."""
     return A.diagonal(offset, dim1, dim2)

@@ -70,10 +70,13 @@ def _qr_backward(grads: Any, q: Any, r: Any, mode: str) -> Any:
     return result if beyond is None else FUNCTIONS["cat"]((result, beyond), -1)
 
 
-@op('linalg_qr(Tensor A, str mode="reduced") -> (Tensor Q, Tensor R)', family="linalg",
+@op(
+    'linalg_qr(Tensor A, str mode="reduced") -> (Tensor Q, Tensor R)',
+    family="linalg",
     method=False,
-    vjp={"A": lambda grads, result0, result1, mode: _qr_backward(grads, result0, result1, mode)})
-def linalg_qr(A: Any, mode: str) -> Any:  # noqa: N803
+    vjp={"A": lambda grads, result0, result1, mode: _qr_backward(grads, result0, result1, mode)},
+)
+def linalg_qr(A: Any, mode: str) -> Any:
     check_matrix(A, "linalg.qr")
     check_float(A, "linalg.qr")
     if mode not in ("reduced", "r", "complete"):
@@ -145,8 +148,8 @@ def linalg_householder_product(input: Any, tau: Any) -> Any:
         )
     if tau.ndim != input.ndim - 1 or tau.shape[:-1] != input.shape[:-2]:
         raise RuntimeError(
-            f"{function}: Expected batch dimensions of tau to be equal to input.shape[:-2], but got "
-            f"{list(tau.shape[:-1])}"
+            f"{function}: Expected batch dimensions of tau to be equal to input.shape[:-2], but "
+            f"got {list(tau.shape[:-1])}"
         )
     check_same_dtype(tau, input, function, ("tau", "input"))
     check_kernel(input, "orgqr_cpu")
@@ -161,9 +164,7 @@ def orgqr(self: Any, input2: Any) -> Any:
 
 
 @composite(method=True)
-def ormqr(
-    self: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False
-) -> Any:
+def ormqr(self: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False) -> Any:
     """Q C, Q^T C, C Q or C Q^T, where Q is the full product of the reflectors of ``self``."""
     if self.ndim < 2:
         raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
@@ -171,9 +172,7 @@ def ormqr(
         raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
     side = -2 if left else -1
     if input3.shape[side] != self.shape[-2]:
-        raise RuntimeError(
-            f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]"
-        )
+        raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]")
     if input2.shape[-1] > input3.shape[side]:
         raise RuntimeError(
             f"torch.ormqr: other.shape[{side}] must be greater than or equal to tau.shape[-1]"

@@ -61,13 +61,23 @@ def _solve_triangular_backward(
     return (grad_a.triu(offset) if upper else grad_a.tril(-offset)), grad_b
 
 
-@op("linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, "
+@op(
+    "linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, "
     "bool unitriangular=False) -> Tensor",
-    family="linalg", method=False,
-    vjp={"self, B": lambda grad, self, result, upper, left, unitriangular:
-         _solve_triangular_backward(grad, self, result, upper, left, unitriangular)})
+    family="linalg",
+    method=False,
+    vjp={
+        "self, B": lambda grad, self, result, upper, left, unitriangular: (
+            _solve_triangular_backward(grad, self, result, upper, left, unitriangular)
+        )
+    },
+)
 def linalg_solve_triangular(
-    self: Any, B: Any, upper: bool, left: bool, unitriangular: bool  # noqa: N803
+    self: Any,
+    B: Any,
+    upper: bool,
+    left: bool,
+    unitriangular: bool,
 ) -> Any:
     check_system(self, B, "linalg.solve_triangular", left)
     check_kernel(B, "triangular_solve_cpu")
@@ -80,7 +90,10 @@ def linalg_solve_triangular(
 
 @composite(method=True)
 def triangular_solve(
-    self: Any, A: Any, upper: bool = True, transpose: bool = False,  # noqa: N803
+    self: Any,
+    A: Any,
+    upper: bool = True,
+    transpose: bool = False,
     unitriangular: bool = False,
 ) -> Any:
     """X of A X = self for triangular A (or its transpose), and a copy of A."""
@@ -139,27 +152,34 @@ def _is_vector(a: Any, b: Any) -> bool:
     return b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
 
 
-def _solve_backward(grad: Any, A: Any, result: Any, left: bool, B_size: Any) -> tuple[Any, Any]:  # noqa: N803
+def _solve_backward(grad: Any, A: Any, result: Any, left: bool, B_size: Any) -> tuple[Any, Any]:
     vector = len(B_size) == 1 or tuple(B_size) == tuple(A.shape[:-1])
     grad_b = _solve_row(A.mT, grad, left=left)[0]
     g, x = (grad_b.unsqueeze(-1), result.unsqueeze(-1)) if vector else (grad_b, result)
     return (-(g @ x.mT) if left else -(x.mT @ g)), grad_b
 
 
-@op("linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> "
+@op(
+    "linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> "
     "(Tensor result, Tensor info)",
-    family="linalg", function=False, method=False,
-    vjp={"A, B": lambda grad, A, B_size, result0, left:
-         _solve_backward(grad, A, result0, left, B_size)})
-def _solve_row(A: Any, B: Any, left: bool, check_errors: bool) -> Any:  # noqa: N803
+    family="linalg",
+    function=False,
+    method=False,
+    vjp={
+        "A, B": lambda grad, A, B_size, result0, left: _solve_backward(
+            grad, A, result0, left, B_size
+        )
+    },
+)
+def _solve_row(A: Any, B: Any, left: bool, check_errors: bool) -> Any:
     function = "linalg.solve"
     check_float(A, function)
     check_square(A, function)
     vector = _is_vector(A, B)
     if vector and not left:
         raise RuntimeError(
-            f"{function}: Vector broadcasting of the left hand side is not supported for left=False. "
-            "In this case linalg.solve is equivalent to B / A.squeeze(-1)"
+            f"{function}: Vector broadcasting of the left hand side is not supported for "
+            "left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1)"
         )
     b = B.unsqueeze(-1) if vector else B
     check_system(A, b, function, left)
@@ -174,7 +194,11 @@ def _solve_row(A: Any, B: Any, left: bool, check_errors: bool) -> Any:  # noqa: 
 
 @composite()
 def linalg_solve_ex(
-    A: Any, B: Any, *, left: bool = True, check_errors: bool = False  # noqa: N803
+    A: Any,
+    B: Any,
+    *,
+    left: bool = True,
+    check_errors: bool = False,
 ) -> Any:
     """X of A X = B (or X A = B), and info: 0, or the place of a zero pivot."""
     solved = _solve_row(A, B, left=left, check_errors=check_errors)
@@ -182,17 +206,20 @@ def linalg_solve_ex(
 
 
 @composite()
-def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:  # noqa: N803
+def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
     """X of A X = B (or X A = B); raises LinAlgError for a singular matrix."""
     result, info = FUNCTIONS["linalg_solve_ex"](A, B, left=left)
     raise_failures(info, "torch.linalg.solve", _SINGULAR)
     return result
 
 
-@op("linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)",
-    family="linalg", method=False,
-    vjp={"A": lambda grad, result0: -(result0.mT @ (grad @ result0.mT))})
-def linalg_inv_ex(A: Any, check_errors: bool) -> Any:  # noqa: N803
+@op(
+    "linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)",
+    family="linalg",
+    method=False,
+    vjp={"A": lambda grad, result0: -(result0.mT @ (grad @ result0.mT))},
+)
+def linalg_inv_ex(A: Any, check_errors: bool) -> Any:
     check_float(A, "linalg.inv", low_precision=False)
     check_square(A, "linalg.inv")
     n = A.shape[-1]
@@ -204,7 +231,7 @@ def linalg_inv_ex(A: Any, check_errors: bool) -> Any:  # noqa: N803
 
 
 @composite()
-def linalg_inv(A: Any) -> Any:  # noqa: N803
+def linalg_inv(A: Any) -> Any:
     """The inverse; raises LinAlgError for a singular matrix."""
     inverse, info = FUNCTIONS["linalg_inv_ex"](A)
     raise_failures(info, "linalg.inv", _ZERO_DIAGONAL)
@@ -239,7 +266,7 @@ def linalg_tensorsolve(self: Any, other: Any, dims: Any = None) -> Any:
     if dims is not None:
         moved = [d % a.ndim for d in dims]
         a = a.permute([d for d in range(a.ndim) if d not in moved] + moved)
-    size = tuple(a.shape[other.ndim:])
+    size = tuple(a.shape[other.ndim :])
     if k.numel(size) != k.numel(a.shape[: other.ndim]):
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
@@ -248,5 +275,3 @@ def linalg_tensorsolve(self: Any, other: Any, dims: Any = None) -> Any:
         )
     n = k.numel(size)
     return linalg_solve(a.reshape((n, n)), other.reshape((n,))).reshape(size)
-
-

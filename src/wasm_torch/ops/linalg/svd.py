@@ -89,18 +89,24 @@ def _check_svd(a: Any, driver: Any) -> None:
         )
 
 
-@op("linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> "
+@op(
+    "linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> "
     "(Tensor U, Tensor S, Tensor Vh)",
-    family="linalg", method=False,
-    vjp={"A": lambda grads, result0, result1, result2:
-         _svd_backward(grads, result0, result1, result2)})
-def linalg_svd(A: Any, full_matrices: bool, driver: Any) -> Any:  # noqa: N803
+    family="linalg",
+    method=False,
+    vjp={
+        "A": lambda grads, result0, result1, result2: _svd_backward(
+            grads, result0, result1, result2
+        )
+    },
+)
+def linalg_svd(A: Any, full_matrices: bool, driver: Any) -> Any:
     _check_svd(A, driver)
     return _decompose(A, full_matrices, True, A.dtype)
 
 
 @composite()
-def linalg_svdvals(A: Any, *, driver: Any = None) -> Any:  # noqa: N803
+def linalg_svdvals(A: Any, *, driver: Any = None) -> Any:
     """Singular values, descending."""
     if _C.grad_enabled() and A.requires_grad:
         return FUNCTIONS["linalg_svd"](A, False, driver=driver).S
@@ -122,8 +128,11 @@ def svd(self: Any, some: bool = True, compute_uv: bool = True) -> Any:
         return made(u, s, vh.mT)
     batch, (rows, columns) = tuple(self.shape[:-2]), self.shape[-2:]
     zeros = FUNCTIONS["zeros"]
-    return made(zeros((*batch, rows, rows), dtype=self.dtype), linalg_svdvals(self),
-                zeros((*batch, columns, columns), dtype=self.dtype))
+    return made(
+        zeros((*batch, rows, rows), dtype=self.dtype),
+        linalg_svdvals(self),
+        zeros((*batch, columns, columns), dtype=self.dtype),
+    )
 
 
 # ---- pseudo-inverse and rank ---------------------------------------------------------------------
@@ -168,9 +177,15 @@ def pseudo_inverse(a: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     return (vh.mT * inverse.unsqueeze(-2)) @ u.mT
 
 
-@op("linalg_pinv(Tensor self, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> "
-    "Tensor", family="linalg", function=False, method=False, wrapped_numbers=True,
-    vjp={"self": lambda grad, self, result: _pinv_backward(grad, self, result)})
+@op(
+    "linalg_pinv(Tensor self, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> "
+    "Tensor",
+    family="linalg",
+    function=False,
+    method=False,
+    wrapped_numbers=True,
+    vjp={"self": lambda grad, self, result: _pinv_backward(grad, self, result)},
+)
 def _pinv(self: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     return _C.cast(pseudo_inverse(self, atol, rtol, hermitian), self.dtype)
 
@@ -182,8 +197,8 @@ def linalg_pinv(
     """The pseudo-inverse; singular values up to max(atol, rtol * the largest) count as zero."""
     if self.ndim < 2 or (self.dtype is not _C.float32 and self.dtype is not _C.float64):
         raise RuntimeError(
-            f"linalg.pinv({scalar_name(self.dtype)}{{{list(self.shape)}}}): expected a tensor with 2 "
-            "or more dimensions of float, double, cfloat or cdouble types"
+            f"linalg.pinv({scalar_name(self.dtype)}{{{list(self.shape)}}}): expected a tensor "
+            "with 2 or more dimensions of float, double, cfloat or cdouble types"
         )
     if rcond is not None:
         atol, rtol = 0.0, rcond
