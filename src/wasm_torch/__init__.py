@@ -78,6 +78,7 @@ del _name, _function
 from wasm_torch import (  # noqa: E402
     autograd,
     linalg,
+    masked,
     nn,
     optim,
     random,
