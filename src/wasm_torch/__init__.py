@@ -85,6 +85,7 @@ from wasm_torch import (  # noqa: E402
     serialization,
     signal,
     special,
+    testing,
     utils,
 )
 from wasm_torch._functions import (  # noqa: E402

@@ -39,6 +39,7 @@ from wasm_torch.ops import (
     linalg,
     bessel,
     polynomials,
+    histogramdd,
     calculus,
     distance,
     losses,
