@@ -13,6 +13,9 @@ class LinAlgError(RuntimeError):
     """A factorisation could not be completed."""
 
 
+LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"  # as torch's is called
+
+
 # ---- checks --------------------------------------------------------------------------------------
 def check_matrix(a: Any, function: str, name: str = "A") -> None:
     """Raises RuntimeError unless ``a`` is a batch of matrices."""

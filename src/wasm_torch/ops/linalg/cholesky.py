@@ -41,8 +41,8 @@ def _cholesky_backward(grad: Any, factor: Any, upper: bool) -> Any:
     vjp={"self": lambda grad, result0, upper: _cholesky_backward(grad, result0, upper)},
 )
 def linalg_cholesky_ex(self: Any, upper: bool, check_errors: bool) -> Any:
-    check_float(self, "linalg.cholesky")
     check_square(self, "linalg.cholesky")
+    check_float(self, "linalg.cholesky")
     check_kernel(self, "cholesky_cpu")
     out = k.empty(tuple(self.shape), self.dtype)
     info = k.empty(tuple(self.shape[:-2]), _C.int32)

@@ -49,8 +49,8 @@ def _cofactors(a: Any) -> Any:
     },
 )
 def linalg_det(A: Any) -> Any:
-    check_float(A, "linalg.det")
     check_square(A, "linalg.det")
+    check_float(A, "linalg.det")
     check_kernel(A, "lu_cpu")
     diagonal, parity = _diagonal_and_parity(A)
     return _C.cast(diagonal.prod(-1) * parity, A.dtype)
@@ -69,8 +69,8 @@ def linalg_det(A: Any) -> Any:
     },
 )
 def linalg_slogdet(A: Any) -> Any:
-    check_float(A, "linalg.slogdet", low_precision=False)
     check_square(A, "linalg.slogdet")
+    check_float(A, "linalg.slogdet", low_precision=False)
     diagonal, parity = _diagonal_and_parity(A)
     sign = diagonal.sign().prod(-1) * parity
     return _C.cast(sign, A.dtype), _C.cast(diagonal.abs().log().sum(-1), A.dtype)

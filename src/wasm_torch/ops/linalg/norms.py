@@ -132,8 +132,12 @@ def linalg_cond(self: Any, p: Any = None) -> Any:
     order = p if isinstance(p, str) else f"{p:g}"
     check_square(self, f"linalg.cond(ord={order})")
     inverse, info = FUNCTIONS["linalg_inv_ex"](self)
+    if not bool(info.any()):
+        return linalg_matrix_norm(self, p) * linalg_matrix_norm(inverse, p)
+    regular = info == 0
+    inverse = inverse.where(regular.unsqueeze(-1).unsqueeze(-1), 0.0)
     result = linalg_matrix_norm(self, p) * linalg_matrix_norm(inverse, p)
-    return result.where(info == 0, math.inf) if bool(info.any()) else result
+    return result.where(regular, math.inf)
 
 
 @composite()

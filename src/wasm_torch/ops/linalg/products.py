@@ -83,8 +83,8 @@ def _exponential(a: Any) -> Any:
 @composite()
 def linalg_matrix_exp(self: Any) -> Any:
     """The matrix exponential, computed in double precision."""
-    check_float(self, "linalg.matrix_exp")
     check_square(self, "linalg.matrix_exp")
+    check_float(self, "linalg.matrix_exp")
     if self.numel() == 0:
         return self.clone()
     return _exponential(self.double()).to(self.dtype)

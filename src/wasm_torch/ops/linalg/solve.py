@@ -173,8 +173,8 @@ def _solve_backward(grad: Any, A: Any, result: Any, left: bool, B_size: Any) -> 
 )
 def _solve_row(A: Any, B: Any, left: bool, check_errors: bool) -> Any:
     function = "linalg.solve"
-    check_float(A, function)
     check_square(A, function)
+    check_float(A, function)
     vector = _is_vector(A, B)
     if vector and not left:
         raise RuntimeError(
@@ -220,8 +220,8 @@ def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
     vjp={"A": lambda grad, result0: -(result0.mT @ (grad @ result0.mT))},
 )
 def linalg_inv_ex(A: Any, check_errors: bool) -> Any:
-    check_float(A, "linalg.inv", low_precision=False)
     check_square(A, "linalg.inv")
+    check_float(A, "linalg.inv", low_precision=False)
     n = A.shape[-1]
     identity = FUNCTIONS["eye"](n, dtype=A.dtype)
     inverse, info = _solve(A, identity)
