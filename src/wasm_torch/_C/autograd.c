@@ -49,7 +49,9 @@ static void opbase_dealloc(PyObject *self) {
   OpBase *op = (OpBase *)self;
   Py_CLEAR(op->name);
   Py_CLEAR(op->node_name);
-  PyObject_Free(self);
+  /* A subclass in Python has a collector's header, which only its own free function knows of. */
+  freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+  release(self);
   Py_DECREF(type);
 }
 
@@ -213,7 +215,7 @@ int record(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs,
 Node *accumulator_of(Tensor *t) {
   if (t->accumulator != NULL) return (Node *)new_ref(t->accumulator);
   static PyObject *name;
-  if (name == NULL) name = PyUnicode_InternFromString("AccumulateGrad");
+  if (name == NULL) name = PyUnicode_InternFromString("torch::autograd::AccumulateGrad");
   Node *accumulator = node_new(name, NULL, 0, 0);
   if (accumulator == NULL) return NULL;
   accumulator->variable = new_ref((PyObject *)t);
@@ -340,11 +342,19 @@ static int rebase_base(Tensor *view, Node *node) {
 }
 
 static int record_inplace(OpBase *op, PyObject *const *args, int count, Tensor *self) {
-  tensor_bump(self);
-  if (!grad_mode || self->untracked || !op_tracks_grad(op, args, count)) return 0;
+  if (!grad_mode || self->untracked || !op_tracks_grad(op, args, count)) {
+    tensor_bump(self);
+    return 0;
+  }
+  /* Arguments are saved with the versions they had before the change, the result with its own: an
+   * argument that shares the changed memory is then noticed when the gradient wants it. */
   Tensor *outputs[1] = {self};
   Node *node = make_node(op, args, count, outputs, 1);
   if (node == NULL) return -1;
+  tensor_bump(self);
+  for (int i = 0; i < node->saved_count; i++) {
+    if (node->saved[i].output_nr >= 0) node->saved[i].version = self->storage->version;
+  }
   int status = 0;
   if (self->base != NULL) {
     status = rebase_base(self, node);

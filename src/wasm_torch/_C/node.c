@@ -268,26 +268,37 @@ static const char *legacy_type_name(int dtype) {
   }
 }
 
+/* The operation's name without "Backward0". */
+static PyObject *describe_origin(const Node *maker, int output_nr) {
+  PyObject *suffix = PyUnicode_FromString("Backward");
+  if (suffix == NULL) return NULL;
+  Py_ssize_t end = PyUnicode_Find(maker->name, suffix, 0, PyUnicode_GetLength(maker->name), -1);
+  Py_DECREF(suffix);
+  if (end == -2) return NULL;
+  PyObject *stem =
+      PyUnicode_Substring(maker->name, 0, end < 0 ? PyUnicode_GetLength(maker->name) : end);
+  if (stem == NULL) return NULL;
+  PyObject *text = PyUnicode_FromFormat(", which is output %d of %U,", output_nr, stem);
+  Py_DECREF(stem);
+  return text;
+}
+
 static int check_version(const Node *node, const Saved *saved) {
   Tensor *t = AS_TENSOR(saved->value);
   if (t->storage->version == saved->version) return 0;
-  PyObject *size = words_to_tuple(t->ndim, t->size);
-  PyObject *list = size == NULL ? NULL : PySequence_List(size);
-  Py_XDECREF(size);
+  PyObject *list = words_to_list(t->ndim, t->size);
   if (list == NULL) return -1;
   const Node *maker = saved->output_nr >= 0 ? node : t->grad_fn;
-  PyObject *origin = maker == NULL ? PyUnicode_FromString("")
-                                   : PyUnicode_FromFormat(", which is output %d of %U,",
-                                                          saved->output_nr >= 0 ? saved->output_nr
-                                                                                : (int)t->output_nr,
-                                                          maker->name);
+  int output_nr = saved->output_nr >= 0 ? saved->output_nr : (int)t->output_nr;
+  PyObject *origin =
+      maker == NULL ? PyUnicode_FromString("") : describe_origin(maker, output_nr);
   if (origin != NULL) {
     PyErr_Format(
         PyExc_RuntimeError,
         "one of the variables needed for gradient computation has been modified by an "
         "inplace operation: [torch.%s %R]%U is at version %u; expected version %u instead. "
         "Hint: enable anomaly detection to find the operation that failed to compute its "
-        "gradient, with torch.autograd.set_detect_anomaly(True).",
+        "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).",
         legacy_type_name(t->dtype), list, origin, (unsigned)t->storage->version,
         (unsigned)saved->version);
     Py_DECREF(origin);

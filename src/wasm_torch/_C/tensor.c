@@ -10,16 +10,20 @@ PyTypeObject *Tensor_Class;
 PyTypeObject *Size_Type;
 
 /* ---- construction -------------------------------------------------------------------------- */
-void tensor_update(Tensor *t) {
-  wt_word numel = 1, expected = 1;
-  bool dense = true;
+bool tensor_update(Tensor *t) {
+  wt_word numel = 1;
+  bool dense = true, too_large = false, empty = false;
   for (int d = t->ndim - 1; d >= 0; d--) {
-    if (t->size[d] != 1 && t->stride[d] != expected) dense = false;
-    expected *= t->size[d];
-    numel *= t->size[d];
+    if (t->size[d] != 1 && t->stride[d] != numel) dense = false;
+    if (t->size[d] == 0) {
+      empty = true;
+    } else {
+      too_large |= __builtin_mul_overflow(numel, t->size[d], &numel);
+    }
   }
-  t->numel = numel;
-  t->dense = dense || numel == 0;
+  t->numel = empty ? 0 : numel;
+  t->dense = dense || empty;
+  return empty || !too_large;
 }
 
 static Tensor *tensor_allocate_object(PyTypeObject *type, int dtype, int ndim) {
@@ -36,32 +40,31 @@ static Tensor *tensor_allocate_object(PyTypeObject *type, int dtype, int ndim) {
   return t;
 }
 
-static bool multiply_overflows(wt_word a, wt_word b, wt_word *out) {
-  return __builtin_mul_overflow(a, b, out);
+/* The size beyond a word's range, as well as a double holds it. */
+static void *raise_too_large(Tensor *t) {
+  double bytes = dtype_size(t->dtype);
+  for (int d = 0; d < t->ndim; d++) bytes *= (double)t->size[d];
+  raise_out_of_memory(bytes);
+  Py_DECREF(t);
+  return NULL;
 }
 
 Tensor *tensor_empty(int dtype, int ndim, const wt_word *size) {
   Tensor *t = tensor_allocate_object(Tensor_Class, dtype, ndim);
   if (t == NULL) return NULL;
-  wt_word numel = 1, extent = 1, bytes;
-  bool too_large = false;
+  wt_word extent = 1, bytes;
+  bool too_large = false, empty = false;
   for (int d = ndim - 1; d >= 0; d--) {
     t->size[d] = size[d];
     t->stride[d] = extent;
-    if (size[d] > 1) too_large |= multiply_overflows(extent, size[d], &extent);
-    if (size[d] == 0) numel = 0;
+    if (size[d] > 1) too_large |= __builtin_mul_overflow(extent, size[d], &extent);
+    if (size[d] == 0) empty = true;
   }
-  if (numel != 0) numel = extent;
-  too_large |= multiply_overflows(numel, dtype_size(dtype), &bytes);
-  if (too_large && numel != 0) {
-    PyErr_SetString(PyExc_MemoryError,
-                    "could not allocate a tensor of this size: it exceeds the address space");
-    Py_DECREF(t);
-    return NULL;
-  }
-  t->numel = numel;
+  too_large |= __builtin_mul_overflow(extent, dtype_size(dtype), &bytes);
+  if (too_large && !empty) return raise_too_large(t);
+  t->numel = empty ? 0 : extent;
   t->dense = true;
-  t->storage = storage_new(numel == 0 ? 0 : bytes);
+  t->storage = storage_new(empty ? 0 : bytes);
   if (t->storage == NULL) {
     Py_DECREF(t);
     return NULL;
@@ -81,17 +84,13 @@ Tensor *tensor_empty_strided(int dtype, int ndim, const wt_word *size, const wt_
       empty = true;
       continue;
     }
-    too_large |= multiply_overflows(size[d] - 1, stride[d], &reach);
+    too_large |= __builtin_mul_overflow(size[d] - 1, stride[d], &reach);
     too_large |= __builtin_add_overflow(last, reach, &last);
   }
-  too_large |= multiply_overflows(last + 1, dtype_size(dtype), &bytes);
-  if (too_large && !empty) {
-    PyErr_SetString(PyExc_MemoryError,
-                    "could not allocate a tensor of this size: it exceeds the address space");
-    Py_DECREF(t);
-    return NULL;
-  }
-  tensor_update(t);
+  too_large |= __builtin_add_overflow(last, 1, &last);
+  too_large |= __builtin_mul_overflow(last, dtype_size(dtype), &bytes);
+  too_large |= !tensor_update(t);
+  if (too_large && !empty) return raise_too_large(t);
   t->storage = storage_new(empty ? 0 : bytes);
   if (t->storage == NULL) {
     Py_DECREF(t);
@@ -109,7 +108,11 @@ Tensor *tensor_as_strided(const Tensor *t, int ndim, const wt_word *size, const 
   alias->offset = offset;
   alias->inference = t->inference;
   alias->storage = storage_retain(t->storage);
-  tensor_update(alias);
+  if (!tensor_update(alias)) {
+    PyErr_SetString(PyExc_RuntimeError, "numel: integer multiplication overflow");
+    Py_DECREF(alias);
+    return NULL;
+  }
   return alias;
 }
 
@@ -182,6 +185,13 @@ PyObject *words_to_tuple(int count, const wt_word *values) {
     if (item == NULL || PyTuple_SetItem(tuple, i, item) < 0) Py_CLEAR(tuple);
   }
   return tuple;
+}
+
+PyObject *words_to_list(int count, const wt_word *values) {
+  PyObject *tuple = words_to_tuple(count, values);
+  PyObject *list = tuple == NULL ? NULL : PySequence_List(tuple);
+  Py_XDECREF(tuple);
+  return list;
 }
 
 PyObject *size_to_object(int ndim, const wt_word *size) {
@@ -300,6 +310,7 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
   t->offset = other->offset;
   t->numel = other->numel;
   t->dense = other->dense;
+  t->inference = other->inference;
   t->storage = storage_retain(other->storage);
   return (PyObject *)t;
 }
@@ -396,8 +407,7 @@ static int set_grad(PyObject *self, PyObject *value, void *closure) {
     return -1;
   }
   if (!tensor_same_size(grad, t)) {
-    PyObject *have = words_to_tuple(t->ndim, t->size),
-             *got = words_to_tuple(grad->ndim, grad->size);
+    PyObject *have = words_to_list(t->ndim, t->size), *got = words_to_list(grad->ndim, grad->size);
     PyErr_Format(PyExc_RuntimeError,
                  "attempting to assign a gradient of size '%R' to a tensor of size '%R'. Please "
                  "ensure that the gradient and the tensor are the same size",
@@ -574,7 +584,7 @@ static PyObject *method_element_size(PyObject *self, PyObject *unused) {
 static PyObject *method_data_ptr(PyObject *self, PyObject *unused) {
   (void)unused;
   Tensor *t = AS_TENSOR(self);
-  return PyLong_FromSsize_t(t->numel == 0 ? 0 : (Py_ssize_t)tensor_address(t));
+  return PyLong_FromSize_t(t->numel == 0 ? 0 : (size_t)tensor_address(t));
 }
 
 static PyObject *method_storage_nbytes(PyObject *self, PyObject *unused) {
@@ -584,7 +594,7 @@ static PyObject *method_storage_nbytes(PyObject *self, PyObject *unused) {
 
 static PyObject *method_storage_ptr(PyObject *self, PyObject *unused) {
   (void)unused;
-  return PyLong_FromSsize_t((Py_ssize_t)AS_TENSOR(self)->storage->address);
+  return PyLong_FromSize_t((size_t)AS_TENSOR(self)->storage->address);
 }
 
 static PyObject *method_is_view(PyObject *self, PyObject *unused) {
@@ -637,7 +647,9 @@ static PyObject *method_requires_grad_(PyObject *self, PyObject *args, PyObject 
 }
 
 static PyObject *method_set_retains_grad(PyObject *self, PyObject *value) {
-  AS_TENSOR(self)->retains_grad = PyObject_IsTrue(value) == 1;
+  int flag = PyObject_IsTrue(value);
+  if (flag < 0) return NULL;
+  AS_TENSOR(self)->retains_grad = flag;
   Py_RETURN_NONE;
 }
 
@@ -740,9 +752,7 @@ static PyObject *size_subscript(PyObject *self, PyObject *key) {
     }
     return new_ref(PyTuple_GetItem(self, index));
   }
-  PyObject *plain = PySequence_Tuple(self);
-  PyObject *exact = plain == NULL ? NULL : PyTuple_GetSlice(plain, 0, PyTuple_Size(plain));
-  Py_XDECREF(plain);
+  PyObject *exact = PySequence_Tuple(self);
   if (exact == NULL) return NULL;
   if (!PySlice_Check(key)) {
     PyObject *result = PyObject_GetItem(exact, key);

@@ -96,11 +96,14 @@ typedef struct Storage {
   wt_word address;
   wt_word bytes;
   uint32_t version; /* bumped by every in-place operation; shared by all views */
+  bool exported;    /* a buffer over the block was handed out, so it must stay where it is */
   PyObject *owner;  /* keeps foreign memory alive (desktop); NULL: engine memory */
 } Storage;
 
 Storage *storage_new(wt_word bytes);
 Storage *storage_borrow(wt_word address, wt_word bytes, PyObject *owner);
+/* MemoryError that names what was asked for and what is in use. */
+void raise_out_of_memory(double bytes);
 static inline Storage *storage_retain(Storage *storage) {
   storage->references++;
   return storage;
@@ -143,14 +146,16 @@ static inline bool tensor_check(PyObject *object) {
 #define AS_TENSOR(object) ((Tensor *)(object))
 
 static inline wt_word tensor_address(const Tensor *t) {
-  return t->storage->address + t->offset * (wt_word)dtype_size(t->dtype);
+  /* Unsigned: wasm's addresses reach beyond the positive numbers of a word. */
+  return (wt_word)((uintptr_t)t->storage->address +
+                   (uintptr_t)t->offset * (uintptr_t)dtype_size(t->dtype));
 }
 static inline bool tensor_tracks_grad(const Tensor *t) {
   return t->requires_grad || t->grad_fn != NULL;
 }
 
-/* Recomputes numel and dense from size and stride. */
-void tensor_update(Tensor *t);
+/* Recomputes numel and dense from size and stride; false where numel exceeds a word. */
+bool tensor_update(Tensor *t);
 /* New storage, row-major. */
 Tensor *tensor_empty(int dtype, int ndim, const wt_word *size);
 /* New storage with these strides (non-negative). */
@@ -172,12 +177,16 @@ Tensor *tensor_cast(Tensor *t, int dtype);
 int tensor_copy_into(Tensor *out, Tensor *self);
 PyObject *size_to_object(int ndim, const wt_word *size); /* a Size */
 PyObject *words_to_tuple(int count, const wt_word *values);
+PyObject *words_to_list(int count, const wt_word *values);
 /* Reads a sequence of ints (or one int, where allow_scalar); returns the count or -1. */
 int parse_words(PyObject *object, wt_word *out, bool allow_scalar, const char *what);
 int wrap_dim(PyObject *dim_object, int ndim, int *dim);
 int wrap_dim_value(long dim, int ndim, int *out);
 int tensor_module_init(PyObject *module);
 extern PyTypeObject *Size_Type;
+
+/* Reads a dimension below `limit` without raising; false where it is out of range or no int. */
+bool plain_dim(PyObject *object, int limit, int *out);
 
 /* ---- views and indexing -------------------------------------------------------------------- */
 PyObject *tensor_getitem(PyObject *self, PyObject *index);
@@ -223,7 +232,6 @@ typedef struct OpBase {
   /* What the gradient of the argument at each position wants: values of arguments, outputs. */
   uint32_t saved_for[WT_OP_ARGS];
   uint32_t outputs_for[WT_OP_ARGS];
-  PyObject *dict;
 } OpBase;
 
 extern PyTypeObject *OpBase_Type;

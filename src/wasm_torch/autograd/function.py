@@ -22,6 +22,7 @@ class FunctionCtx:
         self._non_differentiable: tuple[Any, ...] = ()
         self._materialize = True
         self._node: Any = None
+        self._outputs: list[tuple[tuple[int, ...], Any] | None] = []
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors (or None) for ``backward``, which finds them in ``saved_tensors``."""
@@ -65,7 +66,7 @@ class FunctionCtx:
                 f"inplace operation: [torch.FloatTensor {list(tensor.shape)}] is at version "
                 f"{tensor._version}; expected version {version} instead. Hint: enable anomaly "
                 "detection to find the operation that failed to compute its gradient, with "
-                "torch.autograd.set_detect_anomaly(True)."
+                "torch.autograd.set_detect_anomaly(True, check_nan=False)."
             )
         if output_nr >= 0 and self._node is not None:
             tensor = _C.alias(tensor)
@@ -129,6 +130,9 @@ class Function:
         finally:
             _C.set_grad_enabled(previous)
         outputs = result if isinstance(result, tuple) else (result,)
+        ctx._outputs = [
+            (tuple(o.shape), o.dtype) if isinstance(o, TensorBase) else None for o in outputs
+        ]
         if node is not None:
             outputs = _attach(ctx, node, args, outputs)
         ctx._pack(outputs)
@@ -159,11 +163,12 @@ def _attach(
 def _run_backward(cls: type[Function], ctx: Any, count: int, node: Any, grads: list[Any]) -> Any:
     from wasm_torch.ops import FUNCTIONS
 
+    grads = (grads + [None] * len(ctx._outputs))[: len(ctx._outputs)]
     if ctx._materialize:
-        for i, metadata in enumerate(node.output_metadata):
+        for i, metadata in enumerate(ctx._outputs):
             if grads[i] is None and metadata is not None:
                 grads[i] = FUNCTIONS["zeros"](metadata[0], dtype=metadata[1])
-    result = cls.backward(ctx, *grads[: max(node.num_outputs, 1)])
+    result = cls.backward(ctx, *grads)
     result = list(result) if isinstance(result, (tuple, list)) else [result]
     while len(result) > count and result[-1] is None:
         result.pop()

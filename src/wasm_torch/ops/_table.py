@@ -130,6 +130,7 @@ class Op(_C.OpBase):
         unnamed = not all(names) or names[0].startswith("result")
         self.result_type = None if len(names) < 2 or unnamed else return_type(schema.name, names)
         self.differentiable = bool(wants)
+        self.saves_first = any(saved & 1 for saved, _ in wants.values())
 
     # ---- arguments ---------------------------------------------------------------------------
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -488,7 +489,7 @@ def composite(
 
 def _composite_inplace(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
-        source = METHODS["alias"](self) if _grad_enabled() and self.requires_grad else self
+        source = self.clone() if _grad_enabled() and self.requires_grad else self
         return self.copy_(call(source, *args, **kwargs))
 
     inplace.__name__ = inplace.__qualname__ = name
@@ -504,6 +505,8 @@ def run_inplace(row: Op, values: list[Any]) -> Any:
         return self.copy_(mode(row, values))
     _C.check_inplace(self)
     enabled = _grad_enabled()
+    if enabled and row.saves_first and _tracks_grad(values):
+        values = [METHODS["clone"](self), *values[1:]]  # the gradient wants the values of before
     _set_grad_enabled(False)
     try:
         result = row.kernel(*values)
@@ -522,6 +525,10 @@ def run_inplace(row: Op, values: list[Any]) -> Any:
         _set_grad_enabled(enabled)
     _C.record_inplace(row, tuple(values), self)
     return self
+
+
+def _tracks_grad(values: list[Any]) -> bool:
+    return any(isinstance(v, _C.TensorBase) and v.requires_grad for v in values)
 
 
 def _can_cast(source: Any, target: Any) -> bool:

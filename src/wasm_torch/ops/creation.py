@@ -64,6 +64,8 @@ def finished(result: Any, requires_grad: bool, out: Any) -> Any:
         _C.copy_into(out, result)
         _C.bump(out)
         return out
+    if requires_grad and not result.dtype.is_floating_point:
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return result.requires_grad_() if requires_grad else result
 
 
@@ -275,6 +277,8 @@ def asarray(
     result = as_tensor(obj, dtype, device)
     if copy and (result is obj or not isinstance(obj, (list, tuple, int, float))):
         result = result.detach().clone()
+    if requires_grad and not result.dtype.is_floating_point:
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return result.requires_grad_() if requires_grad else result
 
 

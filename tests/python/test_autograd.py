@@ -1,0 +1,414 @@
+"""Autograd beyond single operations: modes, hooks, in-place changes, views, custom functions.
+
+Most cases are functions of the package, run on torch and on wasm_torch, that must agree.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from parity import assert_equal, assert_same_error
+
+import wasm_torch
+
+CASES = []
+
+
+def case(function: Any) -> Any:
+    CASES.append(function)
+    return function
+
+
+@case
+def retain_graph(t: Any) -> Any:
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    return x.grad
+
+
+@case
+def accumulation_and_zeroing(t: Any) -> Any:
+    x = t.ones(3, requires_grad=True)
+    (x * 2).sum().backward()
+    (x * 3).sum().backward()
+    before = x.grad.clone()
+    x.grad = None
+    (x * 4).sum().backward()
+    return before, x.grad
+
+
+@case
+def shared_gradients_are_not_aliased(t: Any) -> Any:
+    a, b = t.ones(3, requires_grad=True), t.ones(3, requires_grad=True)
+    (a + b).backward(t.ones(3))
+    a.grad.mul_(5)
+    return a.grad, b.grad
+
+
+@case
+def grad_of_non_leaf(t: Any) -> Any:
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    z = (y * y).sum()
+    return t.autograd.grad(z, (x, y), retain_graph=True), t.autograd.grad(z, y)
+
+
+@case
+def unused_inputs(t: Any) -> Any:
+    x, y = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
+    some = t.autograd.grad(x.sum(), (x, y), allow_unused=True)
+    zeros = t.autograd.grad(x.sum(), (x, y), materialize_grads=True)
+    return some[0], some[1] is None, zeros
+
+
+@case
+def third_derivative(t: Any) -> Any:
+    x = t.tensor([0.5, 2.0], requires_grad=True)
+    y = x**4
+    results = []
+    for _ in range(3):
+        (y,) = t.autograd.grad(y.sum(), x, create_graph=True)
+        results.append(y)
+    return results
+
+
+@case
+def retained_gradient_of_a_non_leaf(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    (y * y).sum().backward()
+    return x.grad, y.grad, y.retains_grad, y.is_leaf
+
+
+@case
+def hooks_change_gradients(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    y = x * 2
+    first = y.register_hook(lambda g: g * 10)
+    y.register_hook(lambda g: seen.append(g.clone()))
+    x.register_hook(lambda g: g + 1)
+    y.sum().backward()
+    first.remove()
+    x2 = x.grad.clone()
+    x.grad = None
+    (x * 2).sum().backward()
+    return seen, x2, x.grad
+
+
+@case
+def hooks_after_accumulation(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    handle = x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.clone()))
+    (x * 2).sum().backward()
+    handle.remove()
+    (x * 2).sum().backward()
+    return seen, x.grad
+
+
+@case
+def node_hooks(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    y = x.exp()
+    y.grad_fn.register_hook(lambda gi, go: seen.append((gi, go)))
+    y.grad_fn.register_prehook(lambda go: (go[0] * 2,))
+    y.sum().backward()
+    return seen, x.grad
+
+
+@case
+def modes(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    flags = []
+    with t.no_grad():
+        flags.append((x * 2).requires_grad)
+        with t.enable_grad():
+            flags.append((x * 2).requires_grad)
+        flags.append(t.is_grad_enabled())
+    with t.set_grad_enabled(False):
+        flags.append((x * 2).requires_grad)
+    with t.inference_mode():
+        y = x * 2
+        flags += [y.requires_grad, y.is_inference()]
+
+    @t.no_grad()
+    def quiet() -> Any:
+        return x * 2
+
+    return flags, quiet().requires_grad, t.is_grad_enabled(), (x * 2).requires_grad
+
+
+@case
+def in_place_arithmetic(t: Any) -> Any:
+    x = t.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * 1
+    y += 2
+    y *= x
+    y.sub_(1).div_(2).pow_(2)
+    y.clamp_(max=30).exp_()
+    y.sum().backward()
+    return y, x.grad, y._version
+
+
+@case
+def in_place_through_views(t: Any) -> Any:
+    x = t.arange(12.0).view(3, 4).requires_grad_()
+    y = x * 1
+    y[0] = 0
+    y[1:, ::2] *= 3
+    y[:, 1].add_(x[:, 2])
+    y.view(-1)[5:7].zero_()
+    y.t()[3].copy_(x[:, 0] * 2)
+    (y * y).sum().backward()
+    return y, x.grad
+
+
+@case
+def view_sees_a_change_of_its_base(t: Any) -> Any:
+    x = t.ones(4, requires_grad=True)
+    base = x * 1
+    view = base[1:3]
+    base.mul_(3)
+    (view * view).sum().backward()
+    return view, x.grad
+
+
+@case
+def masked_and_indexed_assignment(t: Any) -> Any:
+    x = t.arange(6.0).view(2, 3).requires_grad_()
+    y = x * 1
+    y[t.tensor([True, False])] = 5.0
+    y[:, t.tensor([0, 2])] = x[:, :2] * 2
+    y.masked_fill_(y > 3.5, -1)
+    y.index_add_(0, t.tensor([0, 0]), x)
+    (y * y).sum().backward()
+    return y, x.grad
+
+
+@case
+def detached(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    y = (x * 2).detach()
+    z = x * 3
+    z.detach_()
+    y.add_(1)
+    return y, y.requires_grad, z.requires_grad, z.grad_fn is None, x.data.requires_grad
+
+
+@case
+def names_of_nodes(t: Any) -> Any:
+    x = t.ones(2, 3, requires_grad=True)
+    made = [
+        x + 1,
+        x * 2,
+        x.exp(),
+        x.sum(),
+        x.sum(0),
+        x.mean(),
+        x @ x.t(),
+        x.view(-1),
+        x[0],
+        x[:1],
+        x.t(),
+        x.max(),
+        x.max(1)[0],
+        x.relu(),
+        x.softmax(1),
+        t.cat((x, x)),
+        x**2,
+        -x,
+        x.clone(),
+        x.std(),
+        x.unsqueeze(0),
+        x.expand(2, 3),
+        x[t.tensor([0])],
+        x.log_softmax(1),
+        x.abs(),
+    ]
+    return [type(y.grad_fn).__name__ if t is torch else y.grad_fn.name() for y in made]
+
+
+@case
+def next_functions(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    y = x * 2 + 1
+    inner = y.grad_fn.next_functions[0][0]
+    return y.grad_fn.name(), inner.name(), inner.next_functions[0][0].name()
+
+
+def square_function(t: Any) -> Any:
+    class Square(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, scale: float) -> Any:
+            ctx.save_for_backward(x)
+            ctx.scale = scale
+            return x * x * scale
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return 2 * x * grad * ctx.scale, None
+
+    return Square
+
+
+@case
+def custom_function(t: Any) -> Any:
+    square = square_function(t)
+    x = t.tensor([1.0, 3.0], requires_grad=True)
+    y = square.apply(x, 2.0)
+    (g,) = t.autograd.grad(y.sum(), x, create_graph=True)
+    (h,) = t.autograd.grad(g.sum(), x)
+    return y, g, h, y.grad_fn.name()
+
+
+@case
+def custom_function_with_setup_context(t: Any) -> Any:
+    class Power(t.autograd.Function):
+        @staticmethod
+        def forward(x: Any, n: int) -> Any:
+            return x**n, x + n
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(inputs[0], output[0])
+            ctx.n = inputs[1]
+
+        @staticmethod
+        def backward(ctx: Any, first: Any, second: Any) -> Any:
+            x, y = ctx.saved_tensors
+            return first * ctx.n * y / x + second, None
+
+    x = t.tensor([2.0, 3.0], requires_grad=True)
+    a, b = Power.apply(x, 3)
+    a.sum().backward(retain_graph=True)
+    only_first = x.grad.clone()
+    (a.sum() + b.sum()).backward()
+    return only_first, x.grad
+
+
+@case
+def custom_function_that_marks(t: Any) -> Any:
+    class Marks(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            rounded = x.round()
+            ctx.mark_non_differentiable(rounded)
+            return x * 2, rounded
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any, unused: Any) -> Any:
+            return grad * 2
+
+    x = t.tensor([1.2, 3.4], requires_grad=True)
+    y, rounded = Marks.apply(x)
+    y.sum().backward()
+    return x.grad, rounded.requires_grad, y.requires_grad
+
+
+@case
+def jacobian_and_hessian(t: Any) -> Any:
+    x = t.tensor([1.0, 2.0, 3.0])
+    jacobian = t.autograd.functional.jacobian(lambda v: v**2 * v.sum(), x)
+    hessian = t.autograd.functional.hessian(lambda v: (v**3).sum() * v[0], x)
+    return jacobian, hessian, t.autograd.functional.vjp(lambda v: v * v, x, t.ones(3))
+
+
+@case
+def inputs_of_backward(t: Any) -> Any:
+    x, y = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
+    (x * y * 3).sum().backward(inputs=[x])
+    return x.grad, y.grad is None
+
+
+@case
+def gradient_of_several_roots(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    t.autograd.backward([x * 2, x * 3], [t.ones(2), t.full((2,), 2.0)])
+    return x.grad
+
+
+@case
+def strided_gradients(t: Any) -> Any:
+    x = t.arange(6.0).requires_grad_()
+    y = x.as_strided((2, 2), (1, 1), 1)
+    (y * t.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
+    return x.grad
+
+
+@case
+def gradient_dtype_and_shape(t: Any) -> Any:
+    x = t.ones(2, 1, dtype=t.float16, requires_grad=True)
+    y = x.float() * t.ones(2, 3)
+    y.sum().backward()
+    return x.grad
+
+
+@pytest.mark.parametrize("function", CASES, ids=lambda f: f.__name__)
+def test_agrees_with_torch(function: Any) -> None:
+    assert_equal(function(torch), function(wasm_torch), 1e-4, 1e-5)
+
+
+ERRORS = [
+    "torch.ones(2, requires_grad=True).backward()",
+    "torch.ones(2).sum().backward()",
+    "torch.autograd.grad(torch.ones(1, requires_grad=True).sum(), torch.ones(1))",
+    "torch.ones(1, requires_grad=True).add_(1)",
+    "torch.ones(2, requires_grad=True)[0].add_(1)",
+    "(lambda x: (lambda y: (y.backward(), y.backward()))((x * x).sum()))(torch.ones(1, requires_grad=True))",
+    "(lambda x: (lambda y: (lambda z: (y.add_(1), z.sum().backward()))(y * y))(x * 1))(torch.ones(2, requires_grad=True))",
+    "torch.ones(2, requires_grad=True).numpy()",
+    "torch.ones(2, dtype=torch.int64).requires_grad_()",
+    "torch.ones(2, dtype=torch.int64, requires_grad=True)",
+    "torch.ones(1).register_hook(print)",
+    "torch.autograd.grad(torch.ones(2, requires_grad=True) * 2, torch.ones(2, requires_grad=True))",
+    "(lambda x: torch.autograd.grad(x.sum(), torch.ones(2, requires_grad=True)))(torch.ones(2, requires_grad=True))",
+    "(torch.ones(2, requires_grad=True) * 2).backward(torch.ones(3))",
+    "torch.add(torch.ones(2, requires_grad=True), 1, out=torch.empty(2))",
+    "setattr(torch.ones(2, requires_grad=True), 'grad', torch.ones(3))",
+    "torch.ones(3).expand(2, 3).add_(1)",
+]
+
+
+@pytest.mark.parametrize("expression", ERRORS)
+def test_errors(expression: str) -> None:
+    assert_same_error(expression)
+
+
+def test_a_long_chain_needs_no_recursion() -> None:
+    x = wasm_torch.ones(1, requires_grad=True)
+    y = x
+    for _ in range(20_000):
+        y = y + 1
+    y.backward()
+    assert x.grad.item() == 1
+    del y
+
+
+def test_a_graph_is_freed_without_the_collector() -> None:
+    gc.disable()
+    try:
+        x = wasm_torch.ones(1000, requires_grad=True)
+        y = (x * 2).exp()
+        gone = weakref.ref(y)
+        del y
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_saved_outputs_make_no_cycle() -> None:
+    gc.collect()
+    before = wasm_torch.memory_stats()["current"]
+    for _ in range(10):
+        wasm_torch.ones(1000, requires_grad=True).exp().sum().backward()
+    assert wasm_torch.memory_stats()["current"] <= before + 10_000
