@@ -14,6 +14,7 @@ Shapes, dtypes, strides, values, gradients and second gradients are compared.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def check(
 ) -> None:
     """Evaluates the expression on both packages and compares everything."""
     results = [evaluate(expression, package) for package in (torch, wasm_torch)]
-    (expected, torch_leaves), (actual, leaves) = results
+    (expected, _), (actual, leaves) = results
     assert_equal(expected, actual, rtol, atol, strides)
     if not leaves:
         return
@@ -167,12 +168,12 @@ def check(
         assert_gradients(*again, rtol * 10, atol * 10)
 
 
-def assert_same_error(expression: str) -> None:
-    """Both packages raise, with the same type and the same first line of text."""
-    caught = []
+def assert_same_failure(function: Callable[[Any], Any]) -> None:
+    """Of both packages the function raises the same type with the same first line of text."""
+    caught: list[Exception | None] = []
     for package in (torch, wasm_torch):
         try:
-            evaluate(expression, package)
+            function(package)
         except Exception as error:
             caught.append(error)
         else:
@@ -180,5 +181,10 @@ def assert_same_error(expression: str) -> None:
     want, have = caught
     assert want is not None, "torch accepts this"
     assert have is not None, f"accepted, where torch raises {want!r}"
-    assert type(want).__name__ == type(have).__name__
+    assert type(want).__name__ == type(have).__name__, f"{have!r}, where torch raises {want!r}"
     assert str(want).split("\n")[0].strip() == str(have).split("\n")[0].strip()
+
+
+def assert_same_error(expression: str) -> None:
+    """The same for an expression."""
+    assert_same_failure(lambda package: evaluate(expression, package))

@@ -125,9 +125,10 @@ def grad(
             FUNCTIONS["zeros_like"](leaf) if result is None else result
             for leaf, result in zip(leaves, results, strict=True)
         )
-    if not allow_unused and None in (unused := [None if r is None else 0 for r in results]):
+    unused = [i for i, result in enumerate(results) if result is None]
+    if unused and not allow_unused:
         raise RuntimeError(
-            f"The differentiated Tensor at index {unused.index(None)} appears to not have been used "
-            "in the graph. Set allow_unused=True if this is the desired behavior."
+            f"The differentiated Tensor at index {unused[0]} appears to not have been used in the "
+            "graph. Set allow_unused=True if this is the desired behavior."
         )
     return tuple(results)
