@@ -1,6 +1,6 @@
 /* Eigenvalues and vectors of symmetric matrices, from the lower triangle: Householder reduction to
  * tridiagonal form, then implicit QR steps with Wilkinson's shift (Golub & Van Loan, 8.3). */
-#include "linalg/reflector.h"
+#include "linalg/matrix.h"
 
 #define STEPS_PER_VALUE 60
 

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "core/core.h"
-#include "simd.h"
 
 #define WT_ANY_FLOAT (-1)
 
@@ -41,38 +40,22 @@ typedef void (*wt_matrix_fn)(const void *args, wt_word batch, double *scratch);
 int wt_for_matrices(const void *args, wt_word batches, int64_t doubles, double work,
                     wt_matrix_fn one);
 
+/* ---- inner loops ------------------------------------------------------------------------------
+ */
 /* Sum of a[i] * b[i]. */
-WT_INLINE double wt_dot(const double *a, const double *b, wt_word count) {
-  double sums[4] = {0, 0, 0, 0};
-  wt_word i = 0;
-  for (; i + 4 <= count; i += 4) {
-    for (int lane = 0; lane < 4; lane++) sums[lane] += a[i + lane] * b[i + lane];
-  }
-  for (; i < count; i++) sums[0] += a[i] * b[i];
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
-/* y += factor * x. */
-WT_INLINE void wt_axpy(double *restrict y, const double *restrict x, double factor, wt_word count) {
-  for (wt_word i = 0; i < count; i++) y[i] += factor * x[i];
-}
-
+double wt_dot(const double *a, const double *b, wt_word count);
+/* y += factor * x; the two do not overlap, nor do those below. */
+void wt_axpy(double *restrict y, const double *restrict x, double factor, wt_word count);
 /* x, y = c x + s y, c y - s x. */
-WT_INLINE void wt_rotate(double *restrict x, double *restrict y, double c, double s,
-                         wt_word count) {
-  for (wt_word i = 0; i < count; i++) {
-    double a = x[i], b = y[i];
-    x[i] = c * a + s * b;
-    y[i] = c * b - s * a;
-  }
-}
+void wt_rotate(double *restrict x, double *restrict y, double c, double s, wt_word count);
+void wt_swap(double *restrict x, double *restrict y, wt_word count);
 
-WT_INLINE void wt_swap(double *restrict x, double *restrict y, wt_word count) {
-  for (wt_word i = 0; i < count; i++) {
-    double a = x[i];
-    x[i] = y[i];
-    y[i] = a;
-  }
-}
+/* ---- reflectors ------------------------------------------------------------------------------ */
+/* H = I - tau v v^T with v[0] = 1, in LAPACK's convention: H maps a vector to (beta, 0, ..., 0)
+ * with beta of the sign opposite to the vector's first element. */
+/* x (count numbers) becomes beta and the tail of v; returns tau, 0 where x is reduced already. */
+double wt_make_reflector(double *x, wt_word count);
+/* y = H y; v[0] is not read. */
+void wt_reflect(double *y, const double *v, double tau, wt_word count);
 
 #endif

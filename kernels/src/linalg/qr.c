@@ -1,6 +1,6 @@
 /* QR factorisation by Householder reflectors (Golub & Van Loan, 5.2) in the packed form of LAPACK's
  * geqrf: R on and above the diagonal, the reflectors' tails below it, their factors in tau. */
-#include "linalg/reflector.h"
+#include "linalg/matrix.h"
 
 static void factor_entry(const void *arguments, wt_word batch, double *scratch) {
   const wt_geqrf_args *args = arguments;

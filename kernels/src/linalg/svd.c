@@ -2,7 +2,7 @@
  * Jacobi rotations of the rows of R (Drmac & Veselic, New fast and accurate Jacobi SVD algorithm,
  * 2008). Where J^T R has orthogonal rows, R = J S V^T, and A = (Q J) S (P V)^T. A wide matrix is
  * decomposed as its transpose. */
-#include "linalg/reflector.h"
+#include "linalg/matrix.h"
 
 #define MAXIMAL_SWEEPS 60
 /* Rows this small (their squares underflow) count as zero; the matrix is scaled to 1 before. */
