@@ -11,7 +11,7 @@ PyObject *dispatch_mode;
 PyTypeObject *OpBase_Type;
 
 Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count);
-void node_set_output(Node *node, int index, const Tensor *t);
+int node_set_output(Node *node, int index, const Tensor *t);
 int node_module_init(PyObject *module);
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -185,7 +185,7 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
     if (saved_mask >> i & 1) save_value(saved++, arg);
   }
   for (int i = 0; i < output_count; i++) {
-    node_set_output(node, i, outputs[i]);
+    failed |= node_set_output(node, i, outputs[i]) < 0;
     if ((outputs_mask >> i & 1) && !failed) failed |= save_output(saved++, outputs[i], i) < 0;
   }
   if (failed) Py_CLEAR(node);
@@ -216,10 +216,11 @@ Node *accumulator_of(Tensor *t) {
   if (t->accumulator != NULL) return (Node *)new_ref(t->accumulator);
   static PyObject *name;
   if (name == NULL) name = PyUnicode_InternFromString("torch::autograd::AccumulateGrad");
-  Node *accumulator = node_new(name, NULL, 0, 0);
+  Node *accumulator = name == NULL ? NULL : node_new(name, NULL, 0, 0);
   if (accumulator == NULL) return NULL;
   accumulator->variable = new_ref((PyObject *)t);
-  node_set_output(accumulator, 0, t);
+  metadata_of(t, &accumulator->first_output);
+  accumulator->output_count = 1;
   t->accumulator = accumulator;
   return accumulator;
 }
@@ -475,7 +476,11 @@ static PyObject *py_set_history(PyObject *module, PyObject *args) {
     PyErr_SetString(PyExc_TypeError, "set_history() needs a Node");
     return NULL;
   }
-  node_set_output((Node *)node, output_nr, AS_TENSOR(t));
+  if (output_nr < 0) {
+    PyErr_SetString(PyExc_ValueError, "the number of an output is not negative");
+    return NULL;
+  }
+  if (node_set_output((Node *)node, output_nr, AS_TENSOR(t)) < 0) return NULL;
   set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
   Py_RETURN_NONE;
 }

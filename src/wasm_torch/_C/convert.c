@@ -172,10 +172,16 @@ static int scalar_dtype(PyObject *object) {
   return default_dtype;
 }
 
-static int infer_dtype(Reader *reader, PyObject *data) {
+static int raise_ragged(void) {
+  PyErr_SetString(PyExc_TypeError, "only sequences of equal nesting can be converted to a tensor");
+  return -1;
+}
+
+static int infer_dtype(Reader *reader, PyObject *data, int dim) {
   if (is_nested(data)) {
+    if (dim == reader->ndim) return raise_ragged(); /* a list may even contain itself */
     for (Py_ssize_t i = 0; i < PySequence_Size(data); i++) {
-      if (infer_dtype(reader, item_at(data, i)) < 0) return -1;
+      if (infer_dtype(reader, item_at(data, i), dim + 1) < 0) return -1;
     }
     return 0;
   }
@@ -187,9 +193,9 @@ static int infer_dtype(Reader *reader, PyObject *data) {
 
 static int store_integer(char *at, int dtype, int64_t value) {
   switch (dtype) {
-    case WT_UINT8:
+    case WT_UINT8: /* negative values wrap, as in torch */
       *(uint8_t *)at = (uint8_t)value;
-      return value < -128 || value > 255 ? -1 : 0;
+      return value < -255 || value > 255 ? -1 : 0;
     case WT_INT8:
       *(int8_t *)at = (int8_t)value;
       return value < -128 || value > 127 ? -1 : 0;
@@ -202,21 +208,6 @@ static int store_integer(char *at, int dtype, int64_t value) {
     default:
       *(int64_t *)at = value;
       return 0;
-  }
-}
-
-static const char *c_type_name(int dtype) {
-  switch (dtype) {
-    case WT_UINT8:
-      return "uint8_t";
-    case WT_INT8:
-      return "int8_t";
-    case WT_INT16:
-      return "int16_t";
-    case WT_INT32:
-      return "int";
-    default:
-      return "int64_t";
   }
 }
 
@@ -245,7 +236,7 @@ static int store_scalar(Reader *reader, PyObject *object) {
       status = -1;
     } else if (overflow || store_integer(reader->next, dtype, value) < 0) {
       PyErr_Format(PyExc_RuntimeError, "value cannot be converted to type %s without overflow",
-                   c_type_name(dtype));
+                   ((DType *)dtype_objects[dtype])->name);
       status = -1;
     }
   }
@@ -264,9 +255,7 @@ static int raise_length(Py_ssize_t expected, int dim, Py_ssize_t got) {
 static int store_nested(Reader *reader, PyObject *data, int dim) {
   if (dim == reader->ndim) {
     if (is_nested(data) || (tensor_check(data) && AS_TENSOR(data)->numel != 1)) {
-      PyErr_SetString(PyExc_TypeError,
-                      "only sequences of equal nesting can be converted to a tensor");
-      return -1;
+      return raise_ragged();
     }
     return store_scalar(reader, data);
   }
@@ -303,7 +292,7 @@ static PyObject *from_data(PyObject *module, PyObject *args) {
     if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "too many dimensions");
     return NULL;
   }
-  if (reader.dtype < 0 && infer_dtype(&reader, data) < 0) return NULL;
+  if (reader.dtype < 0 && infer_dtype(&reader, data, 0) < 0) return NULL;
   if (reader.dtype < 0) reader.dtype = default_dtype;
   int dtype = reader.dtype;
   bool half = dtype == WT_FLOAT16 || dtype == WT_BFLOAT16;
@@ -356,7 +345,12 @@ static PyObject *from_buffer(PyObject *module, PyObject *args) {
   }
   Tensor *t = NULL;
   wt_word bytes = dtype_size(dtype);
-  for (int d = 0; d < ndim; d++) bytes *= size[d];
+  for (int d = 0; d < ndim; d++) {
+    if (size[d] < 0 || __builtin_mul_overflow(bytes, size[d], &bytes)) {
+      PyErr_SetString(PyExc_ValueError, "the size is negative or exceeds the address space");
+      goto done;
+    }
+  }
   if (offset < 0 || offset > view.len || bytes > view.len - offset) {
     PyErr_Format(PyExc_ValueError,
                  "the buffer holds %zd bytes after the offset, but %zd are needed",
@@ -472,6 +466,13 @@ int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous");
     return -1;
   }
+  bool row_major = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS ||
+                   (flags & PyBUF_ANY_CONTIGUOUS) == PyBUF_ANY_CONTIGUOUS;
+  bool column_major = (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS;
+  if ((row_major && !t->dense) || (column_major && !(t->dense && t->ndim < 2))) {
+    PyErr_SetString(PyExc_BufferError, "the tensor does not lie in memory in the order asked for");
+    return -1;
+  }
   Py_ssize_t *geometry = PyMem_Malloc(sizeof *geometry * 2 * (size_t)(t->ndim > 0 ? t->ndim : 1));
   if (geometry == NULL) {
     PyErr_NoMemory();
@@ -493,6 +494,7 @@ int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags) {
   view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? geometry + t->ndim : NULL;
   view->suboffsets = NULL;
   view->internal = geometry;
+  t->storage->exported = true;
   return 0;
 }
 

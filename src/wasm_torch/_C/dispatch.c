@@ -208,7 +208,14 @@ static PyObject *slot_inplace_power(PyObject *a, PyObject *b, PyObject *modulus)
   return call_slow2(SLOW_pow_, a, b);
 }
 
-static PyObject *slot_invert(PyObject *a) { return call_slow(SLOW_bitwise_not, &a, 1, NULL); }
+static PyObject *slot_invert(PyObject *a) {
+  if (dtype_is_floating(AS_TENSOR(a)->dtype)) {
+    PyErr_SetString(PyExc_TypeError,
+                    "~ (operator.invert) is only implemented on integer and Boolean-type tensors");
+    return NULL;
+  }
+  return call_slow(SLOW_bitwise_not, &a, 1, NULL);
+}
 
 static PyObject *slot_positive(PyObject *a) { return new_ref(a); }
 
@@ -234,9 +241,10 @@ static PyObject *slot_absolute(PyObject *a) {
 static PyObject *slot_bool_object(PyObject *self) {
   Tensor *t = AS_TENSOR(self);
   if (t->numel != 1) {
-    PyErr_Format(PyExc_RuntimeError,
-                 t->numel == 0 ? "Boolean value of Tensor with no values is ambiguous"
-                               : "Boolean value of Tensor with more than one value is ambiguous");
+    PyErr_SetString(PyExc_RuntimeError,
+                    t->numel == 0
+                        ? "Boolean value of Tensor with no values is ambiguous"
+                        : "Boolean value of Tensor with more than one value is ambiguous");
     return NULL;
   }
   return tensor_item(t);
@@ -250,8 +258,15 @@ static int slot_bool(PyObject *self) {
   return truth;
 }
 
+/* The only element, for int() and float(). */
+static PyObject *only_element(PyObject *self) {
+  if (AS_TENSOR(self)->numel == 1) return tensor_item(AS_TENSOR(self));
+  PyErr_SetString(PyExc_ValueError, "only one element tensors can be converted to Python scalars");
+  return NULL;
+}
+
 static PyObject *slot_int(PyObject *self) {
-  PyObject *item = tensor_item(AS_TENSOR(self));
+  PyObject *item = only_element(self);
   if (item == NULL) return NULL;
   PyObject *result = PyNumber_Long(item);
   Py_DECREF(item);
@@ -259,7 +274,7 @@ static PyObject *slot_int(PyObject *self) {
 }
 
 static PyObject *slot_float(PyObject *self) {
-  PyObject *item = tensor_item(AS_TENSOR(self));
+  PyObject *item = only_element(self);
   if (item == NULL) return NULL;
   PyObject *result = PyNumber_Float(item);
   Py_DECREF(item);
@@ -282,22 +297,15 @@ static bool parse_dims(PyObject *dims, int ndim, bool *reduced) {
   for (int d = 0; d < WT_MAX_DIMS; d++) reduced[d] = false;
   if (PyLong_Check(dims)) {
     int dim;
-    long value = PyLong_AsLong(dims);
-    int limit = ndim > 0 ? ndim : 1;
-    if (value < -limit || value >= limit) return false;
-    dim = (int)(value < 0 ? value + limit : value);
+    if (!plain_dim(dims, ndim > 0 ? ndim : 1, &dim)) return false;
     reduced[dim] = true;
     return true;
   }
   if (!PyTuple_Check(dims) || PyTuple_Size(dims) == 0) return false;
   for (Py_ssize_t i = 0; i < PyTuple_Size(dims); i++) {
-    PyObject *item = PyTuple_GetItem(dims, i);
-    if (!PyLong_Check(item)) return false;
-    long value = PyLong_AsLong(item);
-    if (value < -ndim || value >= ndim) return false;
-    if (value < 0) value += ndim;
-    if (reduced[value]) return false;
-    reduced[value] = true;
+    int dim;
+    if (!plain_dim(PyTuple_GetItem(dims, i), ndim, &dim) || reduced[dim]) return false;
+    reduced[dim] = true;
   }
   return true;
 }
@@ -459,11 +467,12 @@ MATMUL_BODY(mm)
 VIEW_BODIES(X)
 #undef X
 
-#define ALL_BODIES(X)                                                                            \
-  X(add)                                                                                         \
-  X(sub)                                                                                         \
-  X(mul) X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) UNARY_BODIES(X) X(sum) \
-      X(mean) X(matmul) X(mm) VIEW_BODIES(X)
+#define ALL_BODIES(X)                                                                             \
+  X(add)                                                                                          \
+  X(sub)                                                                                          \
+  X(mul)                                                                                          \
+  X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) UNARY_BODIES(X) X(sum) X(mean) \
+      X(matmul) X(mm) VIEW_BODIES(X)
 
 #define X(name)                                                                               \
   static PyObject *method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs,     \

@@ -50,8 +50,15 @@ static int pack_field(char *base, size_t *offset, int kind, PyObject *value) {
       }
       return 0;
     }
-    case WT_FIELD_WORD:
     case WT_FIELD_ADDRESS: {
+      *offset = align_up(*offset, _Alignof(wt_word));
+      void *address = PyLong_AsVoidPtr(value);
+      if (address == NULL && PyErr_Occurred()) return -1;
+      *(wt_word *)(base + *offset) = (wt_word)address;
+      *offset += sizeof(wt_word);
+      return 0;
+    }
+    case WT_FIELD_WORD: {
       *offset = align_up(*offset, _Alignof(wt_word));
       Py_ssize_t word = PyNumber_AsSsize_t(value, PyExc_OverflowError);
       if (word == -1 && PyErr_Occurred()) return -1;
@@ -162,8 +169,8 @@ static PyObject *empty(PyObject *module, PyObject *args, PyObject *kwargs) {
 /* Checks that every element lies inside the storage. */
 static int check_bounds(const Tensor *t, int ndim, const wt_word *size, const wt_word *stride,
                         wt_word offset) {
-  int64_t last = offset;
-  bool is_empty = false;
+  int64_t last = offset, reach, needed;
+  bool is_empty = false, too_large = false;
   for (int d = 0; d < ndim; d++) {
     if (size[d] == 0) is_empty = true;
     if (size[d] < 0 || stride[d] < 0) {
@@ -171,9 +178,15 @@ static int check_bounds(const Tensor *t, int ndim, const wt_word *size, const wt
                       "as_strided: Negative strides are not supported at the moment");
       return -1;
     }
-    last += (int64_t)(size[d] - 1) * stride[d];
+    too_large |= __builtin_mul_overflow((int64_t)size[d] - 1, (int64_t)stride[d], &reach);
+    too_large |= __builtin_add_overflow(last, reach, &last);
   }
-  int64_t needed = (last + 1) * dtype_size(t->dtype);
+  too_large |= __builtin_add_overflow(last, 1, &last);
+  too_large |= __builtin_mul_overflow(last, (int64_t)dtype_size(t->dtype), &needed);
+  if (too_large && !is_empty) {
+    PyErr_SetString(PyExc_RuntimeError, "Storage size calculation overflowed");
+    return -1;
+  }
   if (offset < 0 || (!is_empty && needed > t->storage->bytes)) {
     PyErr_Format(PyExc_RuntimeError,
                  "setStorage: the sizes, strides and storage offset %zd require a storage size of "
@@ -214,6 +227,22 @@ static PyObject *view_of(PyObject *module, PyObject *args) {
   return strided(args, true);
 }
 
+/* Changes the tensor object itself, or leaves it as it is and raises. */
+static int set_checked_geometry(Tensor *t, int ndim, const wt_word *size, const wt_word *stride,
+                                wt_word offset) {
+  if (check_bounds(t, ndim, size, stride, offset) < 0) return -1;
+  Tensor *checked = tensor_as_strided(t, ndim, size, stride, offset);
+  if (checked == NULL) return -1;
+  t->ndim = checked->ndim;
+  t->offset = checked->offset;
+  t->numel = checked->numel;
+  t->dense = checked->dense;
+  memcpy(t->size, checked->size, sizeof t->size);
+  memcpy(t->stride, checked->stride, sizeof t->stride);
+  Py_DECREF(checked);
+  return 0;
+}
+
 /* reinterpret(t, dtype, size, stride, offset): a tracked view of the same bytes as another dtype.
  */
 static PyObject *reinterpret(PyObject *module, PyObject *args) {
@@ -229,20 +258,14 @@ static PyObject *reinterpret(PyObject *module, PyObject *args) {
   int ndim = dtype < 0 ? -1 : parse_words(size_object, size, false, "size");
   int count = ndim < 0 ? -1 : parse_words(stride_object, stride, false, "stride");
   if (count < 0) return NULL;
+  if (count != ndim) {
+    PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
+    return NULL;
+  }
   Tensor *view = tensor_view(AS_TENSOR(t), 0, size, stride, 0);
   if (view == NULL) return NULL;
   view->dtype = (uint8_t)dtype;
-  view->ndim = (uint8_t)ndim;
-  view->offset = offset;
-  memcpy(view->size, size, sizeof size);
-  memcpy(view->stride, stride, sizeof stride);
-  tensor_update(view);
-  if (count != ndim || check_bounds(view, ndim, size, stride, offset) < 0) {
-    if (count != ndim)
-      PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
-    Py_DECREF(view);
-    return NULL;
-  }
+  if (set_checked_geometry(view, ndim, size, stride, offset) < 0) Py_CLEAR(view);
   return (PyObject *)view;
 }
 
@@ -264,12 +287,7 @@ static PyObject *set_geometry(PyObject *module, PyObject *args) {
     PyErr_SetString(PyExc_RuntimeError, "mismatch in length of strides and shape");
     return NULL;
   }
-  if (check_bounds(t, ndim, size, stride, offset) < 0) return NULL;
-  t->ndim = (uint8_t)ndim;
-  t->offset = offset;
-  memcpy(t->size, size, sizeof(wt_word) * (size_t)ndim);
-  memcpy(t->stride, stride, sizeof(wt_word) * (size_t)ndim);
-  tensor_update(t);
+  if (set_checked_geometry(t, ndim, size, stride, offset) < 0) return NULL;
   Py_RETURN_NONE;
 }
 
@@ -281,7 +299,7 @@ static PyObject *resize_storage(PyObject *module, PyObject *args) {
   if (!PyArg_ParseTuple(args, "O!n:resize_storage", TensorBase_Type, &object, &bytes)) return NULL;
   Storage *storage = AS_TENSOR(object)->storage;
   if (bytes <= storage->bytes) Py_RETURN_NONE;
-  if (storage->owner != NULL) {
+  if (storage->owner != NULL || storage->exported) {
     PyErr_SetString(PyExc_RuntimeError, "Trying to resize storage that is not resizable");
     return NULL;
   }
@@ -425,6 +443,19 @@ static PyObject *raw_unary(PyObject *module, PyObject *args) {
   return (PyObject *)unary_raw(AS_TENSOR(t), (wt_unary_op)op, p0, p1, out_dtype);
 }
 
+static PyObject *raw_fill(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *t, *value;
+  Operand number;
+  if (!PyArg_ParseTuple(args, "O!O:fill", TensorBase_Type, &t, &value)) return NULL;
+  if (parse_operand(value, &number) <= 0 || number.tensor != NULL) {
+    PyErr_Format(PyExc_TypeError, "fill() needs a number that fits int64, not %R", value);
+    return NULL;
+  }
+  if (tensor_fill(AS_TENSOR(t), &number) < 0) return NULL;
+  return new_ref(t);
+}
+
 static PyObject *raw_binary(PyObject *module, PyObject *args) {
   (void)module;
   PyObject *a, *b, *compute_object = Py_None, *out_object = Py_None;
@@ -539,7 +570,11 @@ static PyObject *empty_cache(PyObject *module, PyObject *unused) {
 static PyObject *set_num_threads(PyObject *module, PyObject *count) {
   (void)module;
   if (!PyLong_Check(count) || PyBool_Check(count)) {
-    PyErr_Format(PyExc_TypeError, "set_num_threads expects an int, but got %R", Py_TYPE(count));
+    PyObject *name = PyType_GetName(Py_TYPE(count));
+    if (name != NULL) {
+      PyErr_Format(PyExc_RuntimeError, "set_num_threads expects an int, but got %U", name);
+      Py_DECREF(name);
+    }
     return NULL;
   }
   Py_ssize_t number = PyLong_AsSsize_t(count);
@@ -574,6 +609,7 @@ static PyMethodDef functions[] = {
     {"cast", cast, METH_VARARGS, "cast(t, dtype): the tensor itself, or a converted copy."},
     {"copy_into", copy_into, METH_VARARGS, "copy_into(out, source): broadcasts and converts."},
     {"flip", flip, METH_VARARGS, "flip(t, dims): a reversed copy."},
+    {"fill", raw_fill, METH_VARARGS, "fill(t, number): writes it everywhere; returns t."},
     {"unary", raw_unary, METH_VARARGS, "unary(t, op, p0=0, p1=0, out_dtype=None)"},
     {"binary", raw_binary, METH_VARARGS,
      "binary(a, b, op, alpha=1, compute_dtype=None, out_dtype=None)"},

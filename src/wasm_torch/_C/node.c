@@ -36,12 +36,15 @@ Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count) {
   return node;
 }
 
-void node_set_output(Node *node, int index, const Tensor *t) {
+int node_set_output(Node *node, int index, const Tensor *t) {
   Metadata *metadata = &node->first_output;
   if (index > 0) {
     if (index >= node->output_count) {
       Metadata *grown = PyMem_Realloc(node->more_outputs, sizeof *grown * (size_t)index);
-      if (grown == NULL) return;
+      if (grown == NULL) {
+        PyErr_NoMemory();
+        return -1;
+      }
       int known = node->output_count > 0 ? node->output_count - 1 : 0;
       for (int i = known; i < index; i++) grown[i].present = false;
       node->more_outputs = grown;
@@ -50,6 +53,7 @@ void node_set_output(Node *node, int index, const Tensor *t) {
   }
   if (index >= node->output_count) node->output_count = index + 1;
   metadata_of(t, metadata);
+  return 0;
 }
 
 void node_forget_variable(Node *node) {
@@ -90,13 +94,6 @@ void node_release_chain(Node *node) {
   drain();
 }
 
-static void release_saved(Node *node) {
-  for (int i = 0; i < node->saved_count; i++) {
-    release_later(node->saved[i].value);
-    node->saved[i].value = NULL;
-  }
-}
-
 static int node_traverse(PyObject *self, visitproc visit, void *arg) {
   Node *node = (Node *)self;
   Py_VISIT(Py_TYPE(self));
@@ -128,7 +125,11 @@ static int node_clear(PyObject *self) {
     node->edges[i].node = NULL;
     node->edges[i].leaf = NULL;
   }
-  release_saved(node);
+  node->released = true;
+  for (int i = 0; i < node->saved_count; i++) {
+    release_later(node->saved[i].value);
+    node->saved[i].value = NULL;
+  }
   Py_CLEAR(node->hooks);
   Py_CLEAR(node->pre_hooks);
   drain();
@@ -290,8 +291,7 @@ static int check_version(const Node *node, const Saved *saved) {
   if (list == NULL) return -1;
   const Node *maker = saved->output_nr >= 0 ? node : t->grad_fn;
   int output_nr = saved->output_nr >= 0 ? saved->output_nr : (int)t->output_nr;
-  PyObject *origin =
-      maker == NULL ? PyUnicode_FromString("") : describe_origin(maker, output_nr);
+  PyObject *origin = maker == NULL ? PyUnicode_FromString("") : describe_origin(maker, output_nr);
   if (origin != NULL) {
     PyErr_Format(
         PyExc_RuntimeError,
@@ -323,7 +323,7 @@ static PyObject *unpack_value(Node *node, Saved *saved) {
 static PyObject *node_unpack(PyObject *self, PyObject *unused) {
   (void)unused;
   Node *node = (Node *)self;
-  if (node->released && node->saved_count > 0) {
+  if (node->released) {
     PyErr_SetString(PyExc_RuntimeError, freed_text);
     return NULL;
   }
@@ -351,11 +351,21 @@ failed:
   return NULL;
 }
 
+static bool holds_tensors(PyObject *value) {
+  return tensor_check(value) || PyTuple_Check(value) || PyList_Check(value);
+}
+
+/* A node that saved numbers alone may run again, as in torch. */
 static PyObject *node_release(PyObject *self, PyObject *unused) {
   (void)unused;
   Node *node = (Node *)self;
-  node->released = true;
-  release_saved(node);
+  for (int i = 0; i < node->saved_count; i++) {
+    PyObject *value = node->saved[i].value;
+    if (value == NULL || !holds_tensors(value)) continue;
+    node->released = true;
+    release_later(value);
+    node->saved[i].value = NULL;
+  }
   drain();
   Py_RETURN_NONE;
 }

@@ -1,6 +1,8 @@
 /* Pointwise operations: broadcasting, promotion, output strides, and the kernel call. */
 #include "tensor.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 int broadcast_sizes(int ndim_a, const wt_word *a, int ndim_b, const wt_word *b, wt_word *out) {
@@ -141,6 +143,58 @@ int result_dtype(const Operand *operands, int count) {
     *slot = *slot < 0 ? dtype : promote_types(*slot, dtype);
   }
   return combine(dimensioned, combine(zero_dim, number));
+}
+
+/* ---- fill ---------------------------------------------------------------------------------- */
+/* What a number must lie between to be written as a dtype, and torch's name for that type. Integers
+ * may also wrap into uint8 from below; infinities and NaN fit every float. */
+typedef struct Range {
+  double low, high;
+  const char *name;
+} Range;
+
+static Range range_of(int dtype) {
+  switch (dtype) {
+    case WT_UINT8:
+      return (Range){0, UINT8_MAX, "uint8_t"};
+    case WT_INT8:
+      return (Range){INT8_MIN, INT8_MAX, "int8_t"};
+    case WT_INT16:
+      return (Range){INT16_MIN, INT16_MAX, "int16_t"};
+    case WT_INT32:
+      return (Range){INT32_MIN, INT32_MAX, "int"};
+    case WT_INT64:
+      return (Range){-0x1p63, 0x1p63 - 1024, "int64_t"};
+    case WT_FLOAT16:
+      return (Range){-65504.0, 65504.0, "c10::Half"};
+    case WT_BFLOAT16:
+      return (Range){-0x1.fep127, 0x1.fep127, "c10::BFloat16"};
+    default:
+      return (Range){-FLT_MAX, FLT_MAX, "float"};
+  }
+}
+
+static bool number_fits(const Operand *number, int dtype, const Range *range) {
+  double value = number->number.f;
+  if (dtype == WT_BOOL || dtype == WT_FLOAT64) return true;
+  if (dtype_is_floating(dtype) && !isfinite(value)) return true;
+  if (number->number_dtype == WT_INT64 && dtype == WT_INT64) return true;
+  bool wraps = number->number_dtype == WT_INT64 && dtype == WT_UINT8;
+  return value >= (wraps ? -range->high : range->low) && value <= range->high;
+}
+
+int tensor_fill(Tensor *out, const Operand *number) {
+  Range range = range_of(out->dtype);
+  if (!number_fits(number, out->dtype, &range)) {
+    PyErr_Format(PyExc_RuntimeError, "value cannot be converted to type %s without overflow",
+                 range.name);
+    return -1;
+  }
+  if (out->numel == 0) return 0;
+  KERNEL_ARGS(fill) call;
+  tensor_describe(out, &call.args.out);
+  call.args.value = number->number;
+  return call_kernel(WT_KERNEL_fill, &call, sizeof call.args);
 }
 
 /* ---- binary -------------------------------------------------------------------------------- */

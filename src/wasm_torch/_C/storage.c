@@ -12,13 +12,20 @@ static wt_word allocate_or_collect(wt_word bytes) {
   return address;
 }
 
+void raise_out_of_memory(double bytes) {
+  PyObject *asked = PyLong_FromDouble(bytes);
+  if (asked == NULL) return;
+  PyErr_Format(PyExc_MemoryError,
+               "could not allocate %S bytes for a tensor; %lld bytes are in use and %lld "
+               "reserved. Free tensors that are no longer needed, or use smaller batches",
+               asked, (long long)port.memory_stat(0), (long long)port.memory_stat(2));
+  Py_DECREF(asked);
+}
+
 Storage *storage_new(wt_word bytes) {
   wt_word address = allocate_or_collect(bytes > 0 ? bytes : 1);
   if (address == 0) {
-    PyErr_Format(PyExc_MemoryError,
-                 "could not allocate %lld bytes for a tensor; %lld bytes are in use and %lld "
-                 "reserved. Free tensors that are no longer needed, or use smaller batches",
-                 (long long)bytes, (long long)port.memory_stat(0), (long long)port.memory_stat(2));
+    raise_out_of_memory((double)bytes);
     return NULL;
   }
   Storage *storage = storage_borrow(address, bytes, NULL);
@@ -36,6 +43,7 @@ Storage *storage_borrow(wt_word address, wt_word bytes, PyObject *owner) {
   storage->address = address;
   storage->bytes = bytes;
   storage->version = 0;
+  storage->exported = false;
   storage->owner = xnew_ref(owner);
   return storage;
 }

@@ -389,9 +389,12 @@ static int set_grad(PyObject *self, PyObject *value, void *closure) {
     return 0;
   }
   if (!tensor_check(value)) {
-    PyErr_Format(PyExc_TypeError,
-                 "assigned grad expected to be a Tensor or None but got grad of %R",
-                 Py_TYPE(value));
+    PyObject *name = PyType_GetName(Py_TYPE(value));
+    if (name != NULL) {
+      PyErr_Format(PyExc_TypeError,
+                   "assigned grad expected to be a Tensor or None but got grad of type %U", name);
+      Py_DECREF(name);
+    }
     return -1;
   }
   Tensor *grad = AS_TENSOR(value);

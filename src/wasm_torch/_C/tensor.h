@@ -210,6 +210,8 @@ typedef struct Operand { /* a tensor or a Python number */
 /* 1: understood, 0: neither tensor nor number, -1: error. */
 int parse_operand(PyObject *object, Operand *out);
 int result_dtype(const Operand *operands, int count);
+/* Writes a number everywhere; RuntimeError where it does not fit the dtype. */
+int tensor_fill(Tensor *out, const Operand *number);
 Tensor *binary_raw(const Operand *a, const Operand *b, wt_binary_op op, double alpha,
                    int compute_dtype, int out_dtype);
 Tensor *unary_raw(Tensor *self, wt_unary_op op, double p0, double p1, int out_dtype);

@@ -25,7 +25,8 @@ static PyObject *finish_sized_view(Tensor *self, Tensor *view, enum fast_row row
   return result;
 }
 
-/* view(2, 3), view((2, 3)) and view(size=...) differ only in how the sizes arrive. */
+/* view(2, 3) and view((2, 3)) differ only in how the sizes arrive. -1: not plain, perhaps with an
+ * exception, which the caller clears. */
 static int parse_varargs(PyObject *const *args, Py_ssize_t nargs, wt_word *out) {
   if (nargs == 1 && (PyTuple_Check(args[0]) || PyList_Check(args[0]))) {
     Py_ssize_t count = PySequence_Size(args[0]);
@@ -35,6 +36,7 @@ static int parse_varargs(PyObject *const *args, Py_ssize_t nargs, wt_word *out) 
           PyTuple_Check(args[0]) ? PyTuple_GetItem(args[0], i) : PyList_GetItem(args[0], i);
       if (!PyLong_Check(item)) return -1;
       out[i] = PyLong_AsSsize_t(item);
+      if (out[i] == -1 && PyErr_Occurred()) return -1;
     }
     return (int)count;
   }
@@ -42,6 +44,7 @@ static int parse_varargs(PyObject *const *args, Py_ssize_t nargs, wt_word *out) 
   for (Py_ssize_t i = 0; i < nargs; i++) {
     if (!PyLong_Check(args[i])) return -1;
     out[i] = PyLong_AsSsize_t(args[i]);
+    if (out[i] == -1 && PyErr_Occurred()) return -1;
   }
   return (int)nargs;
 }
@@ -116,8 +119,7 @@ PyObject *body_reshape(PyObject *const *args, Py_ssize_t nargs, PyObject *kwname
   return view_as_size(args, nargs, kwnames, SLOW_reshape);
 }
 
-/* Reads a dimension without raising; false where it is out of range or no int. */
-static bool plain_dim(PyObject *object, int limit, int *out) {
+bool plain_dim(PyObject *object, int limit, int *out) {
   if (!PyLong_Check(object)) return false;
   int overflow;
   long value = PyLong_AsLongAndOverflow(object, &overflow);
@@ -326,7 +328,8 @@ static int raise_too_many(int ndim) {
 }
 
 /* Applies one index item at output dimension *dim of *current; -1 with an exception. */
-static int apply_item(Tensor **current, PyObject *item, int *dim, int original_ndim) {
+static int apply_item(Tensor **current, PyObject *item, int *dim, int selected_before,
+                      int original_ndim) {
   Tensor *t = *current;
   if (item == Py_None) {
     *current = apply_new_dim(t, (*dim)++);
@@ -353,7 +356,7 @@ static int apply_item(Tensor **current, PyObject *item, int *dim, int original_n
   if (index == -1 && PyErr_Occurred()) return -1;
   if (index < -size || index >= size) {
     PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for dimension %d with size %zd",
-                 index, *dim, (Py_ssize_t)size);
+                 index, *dim + selected_before, (Py_ssize_t)size);
     return -1;
   }
   *current = apply_select(t, *dim, index < 0 ? index + size : index);
@@ -381,7 +384,7 @@ static int basic_index(Tensor *self, PyObject *index, Tensor **out) {
   }
   if (consumed > self->ndim) return raise_too_many(self->ndim);
   Tensor *current = (Tensor *)new_ref(self);
-  int dim = 0;
+  int dim = 0, selected_before = 0; /* errors count the dimensions that ints took away, too */
   for (Py_ssize_t i = 0; i < count; i++) {
     PyObject *item = is_tuple ? PyTuple_GetItem(index, i) : index;
     if (item == Py_Ellipsis) {
@@ -389,10 +392,11 @@ static int basic_index(Tensor *self, PyObject *index, Tensor **out) {
       continue;
     }
     Tensor *before = current;
-    if (apply_item(&current, item, &dim, self->ndim) < 0) {
+    if (apply_item(&current, item, &dim, selected_before, self->ndim) < 0) {
       if (current == before) Py_DECREF(before);
       return -1;
     }
+    if (PyLong_Check(item)) selected_before++;
   }
   if (current == self) { /* a[...] and a[:] are new views, as in torch */
     Tensor *alias = tensor_view(self, self->ndim, self->size, self->stride, self->offset);
@@ -425,17 +429,15 @@ int tensor_setitem(PyObject *self, PyObject *index, PyObject *value) {
   Tensor *t = AS_TENSOR(self);
   PyObject *involved[2] = {self, value};
   Operand operand;
-  bool plain = !(grad_mode && any_tracks_grad(involved, 2)) && t->base == NULL;
+  bool plain =
+      !(grad_mode && any_tracks_grad(involved, 2)) && t->base == NULL && t->dense && !t->inference;
   if (plain && parse_operand(value, &operand) > 0 && operand.tensor == NULL) {
     Tensor *view;
     int status = basic_index(t, index, &view);
     if (status < 0) return -1;
     if (status > 0) {
-      KERNEL_ARGS(fill) call;
-      tensor_describe(view, &call.args.out);
-      call.args.value = operand.number;
-      status = view->numel == 0 ? 0 : call_kernel(WT_KERNEL_fill, &call, sizeof call.args);
-      tensor_bump(t);
+      status = tensor_fill(view, &operand);
+      if (status == 0) tensor_bump(t);
       Py_DECREF(view);
       return status;
     }

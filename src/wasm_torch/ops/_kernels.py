@@ -141,10 +141,8 @@ def _common_stride(size: tuple[int, ...], *tensors: Tensor) -> tuple[int, ...] |
 
 
 def fill(tensor: Tensor, value: Any) -> Tensor:
-    """Writes one number everywhere."""
-    if tensor.numel():
-        launch("fill", tensor, value)
-    return tensor
+    """Writes one number everywhere. Raises RuntimeError where it does not fit the dtype."""
+    return _C.fill(tensor, value)
 
 
 def full(size: Sequence[int], value: Any, dtype: Any) -> Tensor:
