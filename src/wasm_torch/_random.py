@@ -37,7 +37,7 @@ class Generator:
         """Starts the stream of this seed; negative seeds count from 2**64 down."""
         seed = int(seed)
         if not -(2**63) <= seed < 2**64:
-            raise ValueError(f"Overflow when unpacking long: the seed {seed} does not fit 64 bits")
+            raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
         signed = self._seed - 2**64 if self._seed >= 2**63 else self._seed
         _C.launch("seed", self.address, signed)

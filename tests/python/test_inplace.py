@@ -68,13 +68,9 @@ def test_assignment(source: str) -> None:
 
 
 def test_overlapping_copies_read_before_they_write() -> None:
-    results = []
-    for package in (torch, wasm_torch):
-        v = package.arange(6.0)
-        v[1:] = v[:-1].clone()
-        v[:-1].copy_(v[1:])
-        results.append(v)
-    assert_equal(*results, 0, 0)
+    v = wasm_torch.arange(6.0)
+    v[:-1].copy_(v[1:])
+    assert v.tolist() == [1, 2, 3, 4, 5, 5]
 
 
 def test_versions_count_changes_through_views() -> None:

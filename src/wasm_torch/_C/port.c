@@ -59,9 +59,36 @@ PyObject *port_connect(PyObject *module, PyObject *args) {
 #endif
 }
 
-static const char *dtype_name(int64_t code) {
-  if (code < 0 || code >= WT_DTYPE_COUNT || dtype_objects[code] == NULL) return "unknown";
-  return ((DType *)dtype_objects[code])->name;
+/* What torch's errors call a dtype. */
+static const char *scalar_name(int64_t code) {
+  switch (code) {
+    case WT_UINT8: return "Byte";
+    case WT_INT8: return "Char";
+    case WT_INT16: return "Short";
+    case WT_INT32: return "Int";
+    case WT_INT64: return "Long";
+    case WT_FLOAT16: return "Half";
+    case WT_FLOAT32: return "Float";
+    case WT_FLOAT64: return "Double";
+    case WT_BOOL: return "Bool";
+    case WT_BFLOAT16: return "BFloat16";
+    default: return "Undefined";
+  }
+}
+
+/* torch words an index out of range by the operation that met it. */
+static void raise_index(const char *kernel_name, const int64_t detail[3]) {
+  bool by_gather = strcmp(kernel_name, "gather") == 0 || strcmp(kernel_name, "scatter") == 0;
+  PyObject *type = by_gather ? PyExc_RuntimeError : PyExc_IndexError;
+  if (strcmp(kernel_name, "index_select") == 0) {
+    PyErr_SetString(type, "index out of range in self");
+  } else if (detail[1] >= 0) {
+    PyErr_Format(type, "index %lld is out of bounds for dimension %lld with size %lld",
+                 (long long)detail[0], (long long)detail[1], (long long)detail[2]);
+  } else {
+    PyErr_Format(type, "index %lld is out of bounds for size %lld", (long long)detail[0],
+                 (long long)detail[2]);
+  }
 }
 
 int raise_status(int status, const char *kernel_name) {
@@ -75,18 +102,11 @@ int raise_status(int status, const char *kernel_name) {
                    (long long)port.memory_stat(2));
       break;
     case WT_INDEX_OUT_OF_RANGE:
-      if (detail[1] >= 0) {
-        PyErr_Format(PyExc_IndexError,
-                     "index %lld is out of bounds for dimension %lld with size %lld",
-                     (long long)detail[0], (long long)detail[1], (long long)detail[2]);
-      } else {
-        PyErr_Format(PyExc_IndexError, "index %lld is out of bounds for size %lld",
-                     (long long)detail[0], (long long)detail[2]);
-      }
+      raise_index(kernel_name, detail);
       break;
     case WT_UNSUPPORTED_DTYPE:
-      PyErr_Format(PyExc_RuntimeError, "\"%s\" not implemented for '%s'", kernel_name,
-                   dtype_name(detail[0]));
+      PyErr_Format(PyExc_NotImplementedError, "\"%s\" not implemented for '%s'", kernel_name,
+                   scalar_name(detail[0]));
       break;
     case WT_SINGULAR:
       PyErr_Format(PyExc_RuntimeError,

@@ -552,6 +552,21 @@ _SCALAR_NAMES = {
 }
 
 
+#: What C++ calls a dtype, in a few of torch's errors.
+C_NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "int64": "long int",
+    "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "bool": "bool",
+}
+
+
 def scalar_name(dtype: Any) -> str:
     """The name by which torch's errors call a dtype: 'Float', 'Long', ..."""
     return _SCALAR_NAMES[dtype.name]

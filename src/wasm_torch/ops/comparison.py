@@ -56,7 +56,7 @@ def _bitwise_row(name: str, logical: str | None) -> None:
         dtype = result_type(self, other)
         if dtype.is_floating_point:
             kind = scalar_name(dtype)
-            raise RuntimeError(f"\"{name}_cpu\" not implemented for '{kind}'")
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{kind}'")
         if dtype is _C.bool and logical is not None:
             return binary(logical, self, other, 1.0, dtype)
         return binary(name, self, other, 1.0, dtype)

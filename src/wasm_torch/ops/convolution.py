@@ -139,7 +139,7 @@ def _check(
     channels = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and (bias.ndim != 1 or bias.shape[0] != channels):
         raise RuntimeError(
-            f"Given {'transposed=1' if transposed else f'groups={groups}'}, weight of size {size}, "
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {size}, "
             f"expected bias to be 1-dimensional with {channels} elements, but got bias of size "
             f"{list(bias.shape)} instead"
         )

@@ -72,6 +72,8 @@ def finished(result: Any, requires_grad: bool, out: Any) -> Any:
 def _filled(name: str, value: Any) -> None:
     def call(*size: Any, **kwargs: Any) -> Any:
         shape = size_argument(size, kwargs)
+        if value == 0 and any(length < 0 for length in shape):
+            raise RuntimeError("zeros: Dimension size must be non-negative.")
         dtype, requires_grad, out, memory_format = factory_options(kwargs, name)
         if out is not None and dtype is None:
             dtype = out.dtype

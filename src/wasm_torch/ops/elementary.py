@@ -170,7 +170,7 @@ def neg(self: Any) -> Any:
 @op("bitwise_not(Tensor self) -> Tensor", family="pointwise", inplace=True)
 def bitwise_not(self: Any) -> Any:
     if self.dtype.is_floating_point:
-        raise RuntimeError(f"\"bitwise_not_cpu\" not implemented for '{scalar_name(self.dtype)}'")
+        raise NotImplementedError(f"\"bitwise_not_cpu\" not implemented for '{scalar_name(self.dtype)}'")
     if self.dtype is _C.bool:
         return unary("logical_not", self)
     return unary("bitwise_not", self)

@@ -140,8 +140,7 @@ def _arg_row(name: str, maximum: bool) -> None:
     def kernel(self: Any, dim: int | None, keepdim: bool) -> Any:
         if self.numel() == 0 and dim is None:
             raise IndexError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
-                "the reduction dim with the 'dim' argument."
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
             )
         if dim is not None:
             return arg_reduce(self, dim, keepdim, maximum, name)[1]

@@ -6,7 +6,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, op, scalar_name
+from wasm_torch.ops._table import C_NAMES, FUNCTIONS, op, scalar_name
 from wasm_torch.ops.indexing import index_read, index_write
 from wasm_torch.ops.nonzero import nonzero_columns
 
@@ -31,7 +31,7 @@ def _mask(name: str, mask: Any) -> Any:
 def masked_fill(self: Any, mask: Any, value: Any) -> Any:
     if mask.dtype is not _C.bool:
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.name}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES[mask.dtype.name]}"
         )
     if isinstance(value, _C.TensorBase) and value.ndim:
         raise RuntimeError(

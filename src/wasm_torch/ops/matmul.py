@@ -7,7 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, scalar_name
+from wasm_torch.ops._table import C_NAMES, FUNCTIONS, METHODS, composite, op, scalar_name
 
 
 def gemm(out: Any, a: Any, b: Any, bias: Any = None, alpha: float = 1.0, beta: float = 0.0) -> Any:
@@ -26,25 +26,8 @@ def _check_dtypes(a: Any, b: Any) -> None:
     if a.dtype is not b.dtype:
         raise RuntimeError(
             "expected m1 and m2 to have the same dtype, but got: "
-            f"{_c_name(a.dtype)} != {_c_name(b.dtype)}"
+            f"{C_NAMES[a.dtype.name]} != {C_NAMES[b.dtype.name]}"
         )
-
-
-_C_NAMES = {
-    "float32": "float",
-    "float64": "double",
-    "int64": "long long",
-    "int32": "int",
-    "int16": "short",
-    "int8": "signed char",
-    "uint8": "unsigned char",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-}
-
-
-def _c_name(dtype: Any) -> str:
-    return _C_NAMES.get(dtype.name, dtype.name)
 
 
 @op(
@@ -76,7 +59,7 @@ def _check_product(a: Any, b: Any) -> None:
         )
     _check_dtypes(a, b)
     if a.dtype is _C.bool:
-        raise RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
+        raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
 
 
 def _times(value: Any, factor: Any) -> Any:

@@ -37,7 +37,7 @@ def draw(
 
 def _require_float(name: str, dtype: Any) -> None:
     if not dtype.is_floating_point:
-        raise RuntimeError(f"\"{name}\" not implemented for '{scalar_name(dtype)}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(dtype)}'")
 
 
 # ---- new tensors ---------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def randperm(n: int, **kwargs: Any) -> Any:
     generator = kwargs.pop("generator", None)
     dtype, requires_grad, out, _ = factory_options(kwargs, "randperm")
     if n < 0:
-        raise RuntimeError(f"n must be non-negative, got {n}")
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     result = k.empty((n,), dtype or _C.int64)
     return finished(draw(result, "permutation", generator), requires_grad, out)
 

@@ -25,7 +25,7 @@ def _window(out: Any, dim: int, start: int, length: int) -> Any:
 )
 def cat(tensors: Sequence[Any], dim: int) -> Any:
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if t.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")

@@ -12,7 +12,7 @@ from wasm_torch.ops._table import FUNCTIONS, composite, op, scalar_name
 def _softmax(self: Any, dim: int, log: bool) -> Any:
     if not self.dtype.is_floating_point:
         name = "log_softmax_lastdim_kernel_impl" if log else "softmax_lastdim_kernel_impl"
-        raise RuntimeError(f"\"{name}\" not implemented for '{scalar_name(self.dtype)}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(self.dtype)}'")
     dim = k.wrap_dim(dim, self.ndim)
     out = k.empty(tuple(self.shape), self.dtype)
     if self.ndim == 0:

@@ -61,7 +61,7 @@ def std_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
 
 def _require_float(name: str, self: Any) -> None:
     if not self.dtype.is_floating_point:
-        raise RuntimeError(f"{name}: only support floating point and complex dtypes")
+        raise RuntimeError("std and var only support floating point and complex dtypes")
 
 
 def _spread_rows(name: str, row: Any) -> None:

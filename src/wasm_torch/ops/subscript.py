@@ -26,6 +26,8 @@ def _to_index(item: Any) -> Any:
         return item
     if hasattr(item, "__index__"):
         return item.__index__()
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
         f"indices (got {type(item).__name__})"
@@ -49,6 +51,7 @@ def resolve(self: Any, item: Any) -> tuple[Any, list[Any]]:
     if consumed > self.ndim:
         raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
     view, dim, tensors = self, 0, []
+    selected = 0  # dims that ints took away; errors count them, too
     for entry in items:
         if entry is Ellipsis:
             skipped = self.ndim - consumed
@@ -63,7 +66,8 @@ def resolve(self: Any, item: Any) -> tuple[Any, list[Any]]:
             tensors.append(_C.from_data([0], _C.int64) if entry else k.empty((0,), _C.int64))
             dim += 1
         elif isinstance(entry, int):
-            view = _checked_select(view, dim, entry)
+            view = _checked_select(view, dim, entry, selected)
+            selected += 1
         elif isinstance(entry, slice):
             bounds = [_slice_bound(v) for v in (entry.start, entry.stop, entry.step)]
             if bounds != [None, None, None]:
@@ -90,10 +94,11 @@ def _dims_used(entry: Any) -> int:
     return 1
 
 
-def _checked_select(view: Any, dim: int, at: int) -> Any:
+def _checked_select(view: Any, dim: int, at: int, selected: int) -> Any:
     size = view.shape[dim]
     if not -size <= at < size:
-        raise IndexError(f"index {at} is out of bounds for dimension {dim} with size {size}")
+        place = f"dimension {dim + selected} with size {size}"
+        raise IndexError(f"index {at} is out of bounds for {place}")
     return view.select(dim, at)
 
 

@@ -220,7 +220,7 @@ def expand(self: Any, size: Any, implicit: bool) -> Any:
     extra = len(size) - self.ndim
     if extra < 0:
         raise RuntimeError(
-            f"expand({_tensor_type(self)}{list(self.shape)}, size={list(size)}): the number of "
+            f"expand({_tensor_type(self)}{{{list(self.shape)}}}, size={list(size)}): the number of "
             f"sizes provided ({len(size)}) must be greater or equal to the number of dimensions in "
             f"the tensor ({self.ndim})"
         )
@@ -254,7 +254,7 @@ def _tensor_type(self: Any) -> str:
         "int32": "torch.IntTensor",
         "bool": "torch.BoolTensor",
     }
-    return names.get(self.dtype.name, "torch.FloatTensor") + "{"
+    return names.get(self.dtype.name, "torch.FloatTensor")
 
 
 @composite(function=False, method=True)
