@@ -17,7 +17,7 @@ class Tensor(_C.TensorBase):
     Made by ``tensor``, ``zeros``, ``rand``, ... and by operations. Views share storage.
     """
 
-    __module__ = "torch"
+    __module__ = "wasm_torch"
 
     def __init__(self, *args: Any) -> None:
         pass
