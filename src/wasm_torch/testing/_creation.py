@@ -32,9 +32,9 @@ def _values(size: tuple[int, ...], dtype: Any, low: Any, high: Any) -> Any:
         limits = torch.finfo(dtype)
         low, high = _bounds(low, high, dtype, limits.min, limits.max, (-9, 9))
         return torch.empty(size, dtype=dtype).uniform_(low, high)
-    limits = torch.iinfo(dtype)
+    integers = torch.iinfo(dtype)
     default = (0, 10) if dtype is torch.uint8 else (-9, 10)
-    low, high = _bounds(low, high, dtype, limits.min, limits.max + 1, default)
+    low, high = _bounds(low, high, dtype, integers.min, integers.max + 1, default)
     return torch.randint(low, high, size, dtype=dtype)
 
 
