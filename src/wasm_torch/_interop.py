@@ -46,9 +46,9 @@ def array_dtype(array: Any) -> Any:
     name = _KINDS.get(array.dtype.kind, {}).get(array.dtype.itemsize)
     if name is None:
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{array.dtype.name}. The only supported "
-            "types are:"
-            " float64, float32, float16, int64, int32, int16, int8, uint8, and bool."
+            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only "
+            "supported types are: float64, float32, float16, int64, int32, int16, int8, uint8, "
+            "and bool."
         )
     return _C.dtype_by_name(name)
 
@@ -73,14 +73,12 @@ def from_array(array: Any) -> Any:
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative "
             "strides are not currently supported. (You can probably work around this by making a "
-            "copy "
-            "of your array with array.copy().) "
+            "copy of your array  with array.copy().) "
         )
     if any(s % array.dtype.itemsize for s in array.strides):
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy "
-            "array "
-            "to reallocate the memory."
+            "array to reallocate the memory."
         )
     if not SHARES_MEMORY or array.size == 0:
         return _C.from_buffer(array.tobytes(), dtype, size)
@@ -101,7 +99,10 @@ def frombuffer(
     buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
 ) -> Any:
     """A 1-d tensor over a buffer (a copy in Pyodide), ``offset`` bytes in."""
-    view = memoryview(buffer)
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
     length = view.nbytes
     if length == 0:
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
@@ -128,15 +129,30 @@ def frombuffer(
     return result.requires_grad_() if requires_grad else result
 
 
-def to_dlpack(tensor: Any) -> Any:
+def to_dlpack(tensor: Any, **options: Any) -> Any:
     """A DLPack capsule over the tensor's memory, by way of numpy."""
-    return to_numpy(tensor, False).__dlpack__()
+    return to_numpy(tensor, False).__dlpack__(**options)
+
+
+class _Capsule:
+    """A DLPack capsule of this machine's memory, as numpy wants it."""
+
+    def __init__(self, capsule: Any):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
 
 
 def from_dlpack(external: Any) -> Any:
-    """A tensor that shares the memory of an object with ``__dlpack__``."""
+    """A tensor that shares the memory of an object with ``__dlpack__`` or of a capsule."""
     if isinstance(external, _C.TensorBase):
         return external
+    if not hasattr(external, "__dlpack__"):
+        external = _Capsule(external)
     import numpy
 
     return from_array(numpy.from_dlpack(external))

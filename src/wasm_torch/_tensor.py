@@ -251,8 +251,8 @@ class Tensor(_C.TensorBase):
 
     __array_priority__ = 1000
 
-    def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
-        return _interop.to_dlpack(self)
+    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+        return _interop.to_dlpack(self, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -267,7 +267,7 @@ class Tensor(_C.TensorBase):
 
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, int, float)):
-            return bool((self == element).any().item())
+            return bool((element == self).any().item())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
             f"{type(element)}."

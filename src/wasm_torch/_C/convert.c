@@ -457,6 +457,10 @@ static const char *buffer_format(int dtype) {
 
 int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags) {
   Tensor *t = AS_TENSOR(self);
+  if (tensor_tracks_grad(t)) { /* numpy then asks __array__, which says what to do */
+    PyErr_SetString(PyExc_BufferError, "a tensor that requires grad has no buffer");
+    return -1;
+  }
   const char *format = buffer_format(t->dtype);
   if (format == NULL) {
     PyErr_SetString(PyExc_BufferError, "bfloat16 has no buffer format");
