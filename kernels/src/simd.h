@@ -30,10 +30,8 @@
 #define WT_VECTOR __attribute__((vector_size(16)))
 typedef float wt_f32x4 WT_VECTOR;
 typedef double wt_f64x2 WT_VECTOR;
-typedef int8_t wt_i8x16 WT_VECTOR;
 typedef uint8_t wt_u8x16 WT_VECTOR;
 typedef int16_t wt_i16x8 WT_VECTOR;
-typedef uint16_t wt_u16x8 WT_VECTOR;
 typedef int32_t wt_i32x4 WT_VECTOR;
 typedef uint32_t wt_u32x4 WT_VECTOR;
 typedef int64_t wt_i64x2 WT_VECTOR;
@@ -56,9 +54,6 @@ WT_DEFINE_MEMORY(i32x4, int32_t, x, x, x, x)
 WT_DEFINE_MEMORY(u32x4, uint32_t, x, x, x, x)
 WT_DEFINE_MEMORY(i64x2, int64_t, x, x)
 WT_DEFINE_MEMORY(u64x2, uint64_t, x, x)
-WT_DEFINE_MEMORY(i16x8, int16_t, x, x, x, x, x, x, x, x)
-WT_DEFINE_MEMORY(u16x8, uint16_t, x, x, x, x, x, x, x, x)
-WT_DEFINE_MEMORY(i8x16, int8_t, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x)
 WT_DEFINE_MEMORY(u8x16, uint8_t, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x)
 #undef WT_DEFINE_MEMORY
 
@@ -87,13 +82,6 @@ WT_INLINE wt_f32x4 wt_f32x4_load_part(const float *p, int count) {
 WT_INLINE void wt_f32x4_store_part(float *p, wt_f32x4 v, int count) {
   memcpy(p, &v, (size_t)count * sizeof(float));
 }
-
-/* Keeps a constant in a register: clang otherwise broadcasts it anew in every iteration. */
-#if defined(__wasm_simd128__)
-#define WT_HOLD(v) __asm__("" : "+r"(v))
-#else
-#define WT_HOLD(v) ((void)0)
-#endif
 
 /* ---- fused multiply-add -------------------------------------------------------------------- */
 /* a * b + c, rounded once where the target fuses (relaxed SIMD, FMA), twice elsewhere. */
@@ -125,15 +113,6 @@ WT_INLINE wt_f32x4 wt_f32x4_nmadd(wt_f32x4 a, wt_f32x4 b, wt_f32x4 c) {
   return c - a * b;
 #endif
 }
-WT_INLINE wt_f64x2 wt_f64x2_nmadd(wt_f64x2 a, wt_f64x2 b, wt_f64x2 c) {
-#if defined(__wasm_relaxed_simd__)
-  return __builtin_wasm_relaxed_nmadd_f64x2(a, b, c);
-#elif defined(__FMA__)
-  return (wt_f64x2)_mm_fnmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
-#else
-  return c - a * b;
-#endif
-}
 
 /* ---- select, pmin, pmax -------------------------------------------------------------------- */
 /* mask ? a : b, bit by bit; the mask comes from a comparison (or any lanes of 0 and -1). */
@@ -150,14 +129,7 @@ WT_INLINE wt_f64x2 wt_f64x2_nmadd(wt_f64x2 a, wt_f64x2 b, wt_f64x2 c) {
   }
 WT_DEFINE_SELECT(f32x4, i32x4)
 WT_DEFINE_SELECT(f64x2, i64x2)
-WT_DEFINE_SELECT(i8x16, i8x16)
-WT_DEFINE_SELECT(u8x16, i8x16)
-WT_DEFINE_SELECT(i16x8, i16x8)
-WT_DEFINE_SELECT(u16x8, i16x8)
 WT_DEFINE_SELECT(i32x4, i32x4)
-WT_DEFINE_SELECT(u32x4, i32x4)
-WT_DEFINE_SELECT(i64x2, i64x2)
-WT_DEFINE_SELECT(u64x2, i64x2)
 #undef WT_DEFINE_SELECT
 
 /* pmin: b < a ? b : a. pmax: a < b ? b : a. So where either is NaN, the result is `a`: NaN in the
@@ -189,12 +161,6 @@ WT_INLINE wt_f32x4 wt_f32x4_maximum(wt_f32x4 a, wt_f32x4 b) {
 WT_INLINE wt_f32x4 wt_f32x4_minimum(wt_f32x4 a, wt_f32x4 b) {
   return wt_f32x4_select(b != b, b, wt_f32x4_pmin(a, b));
 }
-WT_INLINE wt_f64x2 wt_f64x2_maximum(wt_f64x2 a, wt_f64x2 b) {
-  return wt_f64x2_select(b != b, b, wt_f64x2_pmax(a, b));
-}
-WT_INLINE wt_f64x2 wt_f64x2_minimum(wt_f64x2 a, wt_f64x2 b) {
-  return wt_f64x2_select(b != b, b, wt_f64x2_pmin(a, b));
-}
 
 /* Whether any lane of a mask is set. */
 WT_INLINE int wt_any(wt_i32x4 mask) {
@@ -210,15 +176,9 @@ WT_INLINE int wt_any(wt_i32x4 mask) {
 WT_INLINE wt_f32x4 wt_f32x4_abs(wt_f32x4 a) {
   return (wt_f32x4)((wt_i32x4)a & wt_i32x4_splat(INT32_MAX));
 }
-WT_INLINE wt_f64x2 wt_f64x2_abs(wt_f64x2 a) {
-  return (wt_f64x2)((wt_i64x2)a & wt_i64x2_splat(INT64_MAX));
-}
 /* The magnitude of a with the sign of b. */
 WT_INLINE wt_f32x4 wt_f32x4_copysign(wt_f32x4 a, wt_f32x4 b) {
   return wt_f32x4_select(wt_i32x4_splat(INT32_MAX), a, b);
-}
-WT_INLINE wt_f64x2 wt_f64x2_copysign(wt_f64x2 a, wt_f64x2 b) {
-  return wt_f64x2_select(wt_i64x2_splat(INT64_MAX), a, b);
 }
 
 #if defined(__clang__)
@@ -271,10 +231,6 @@ WT_INLINE wt_f64x2 wt_f64x2_from_i32_low(wt_i32x4 a) {
 }
 
 /* ---- across lanes -------------------------------------------------------------------------- */
-WT_INLINE float wt_f32x4_sum(wt_f32x4 a) {
-  wt_f32x4 pairs = a + __builtin_shufflevector(a, a, 2, 3, 0, 1);
-  return pairs[0] + pairs[1];
-}
 WT_INLINE double wt_f64x2_sum(wt_f64x2 a) { return a[0] + a[1]; }
 /* The sum of the four lanes in double precision. */
 WT_INLINE double wt_f32x4_sum_f64(wt_f32x4 a) {

@@ -391,6 +391,20 @@ TEST(conv_refuses) {
   CHECK(wt_conv(&args) == WT_UNSUPPORTED_DTYPE);
 }
 
+/* Two taps, far apart in padding: all that they span would be laid out. */
+TEST(conv_refuses_a_span_beyond_memory) {
+  geometry g = plain(1, 1, 1, 1, 1, 1, 0);
+  float data[64] = {0};
+  wt_conv_args args = {.size_bytes = sizeof args,
+                       .out = CHECK_TENSOR(data, WT_FLOAT32, 1, 1, 1, 1, 1),
+                       .input = CHECK_TENSOR(data, WT_FLOAT32, 1, 1, 1, 1, 1),
+                       .weight = CHECK_TENSOR(data, WT_FLOAT32, 1, 1, 1, 3, 3),
+                       .bias = check_absent(),
+                       GEOMETRY(&g)};
+  args.dilation1 = args.dilation2 = args.pad1 = args.pad2 = (wt_word)1 << (sizeof(wt_word) * 4);
+  CHECK(wt_conv(&args) == WT_OUT_OF_MEMORY);
+}
+
 /* The references, through the same entry: what the engine without SIMD runs. */
 static void fill_problem(wt_correlation *problem, const geometry *g, const operands *o) {
   *problem = (wt_correlation){.dtype = o->out.dtype,

@@ -140,3 +140,16 @@ TEST(first_failure_wins_until_read) {
   wt_fail(WT_BAD_ARGUMENT, 3, 4, 0);
   CHECK(last_detail()[0] == 3 && last_detail()[1] == 4);
 }
+
+TEST(products_beyond_the_address_space_are_out_of_memory) {
+  last_detail();
+  const uint64_t sides[][2] = {
+      {UINT64_MAX, 2}, {(uint64_t)1 << 40, (uint64_t)1 << 40}, {(uint64_t)SIZE_MAX / 4 + 1, 4}};
+  for (int i = 0; i < 3; i++) {
+    CHECK(wt_alloc_many(sides[i][0], sides[i][1]) == NULL);
+    CHECK(last_detail()[0] > 0);
+  }
+  void *block = wt_alloc_many(3, 5);
+  CHECK(block != NULL);
+  wt_free(block);
+}

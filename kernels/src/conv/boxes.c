@@ -20,6 +20,23 @@ static int64_t measure(wt_conv_boxes *boxes, const wt_conv_axis axis[3], wt_word
   return elements;
 }
 
+/* Along the last axis a box keeps 32 points. */
+#define LEAST_POINTS 32
+
+int wt_conv_check_extent(const wt_tensor *weight, const wt_word stride[3],
+                         const wt_word dilation[3]) {
+  wt_word channels = weight->size[0] > weight->size[1] ? weight->size[0] : weight->size[1];
+  double elements = (double)channels;
+  for (int d = 0; d < 3; d++) {
+    double extent = (double)weight->size[2 + d] * (double)dilation[d];
+    if (d == 2) extent += (double)stride[d] * LEAST_POINTS;
+    elements *= extent > 1 ? extent : 1;
+  }
+  double bytes = elements * sizeof(float);
+  if (bytes < (double)PTRDIFF_MAX) return WT_OK;
+  return wt_fail(WT_OUT_OF_MEMORY, bytes < 0x1p63 ? (int64_t)bytes : INT64_MAX, 0, 0);
+}
+
 /* Halves the outermost axis that still can be, so that rows stay whole where possible. */
 static bool halve(wt_conv_boxes *boxes) {
   for (int d = 0; d < 2; d++)
@@ -27,7 +44,7 @@ static bool halve(wt_conv_boxes *boxes) {
       boxes->size[d] = (boxes->size[d] + 1) / 2;
       return true;
     }
-  if (boxes->size[2] <= 32) return false;
+  if (boxes->size[2] <= LEAST_POINTS) return false;
   boxes->size[2] = (boxes->size[2] / 2 + 7) / 8 * 8;
   return true;
 }

@@ -76,7 +76,7 @@ static int check(const geometry *g, const wt_tensor *whole, const wt_tensor *red
   for (int d = 0; d < 3; d++)
     if (g->stride[d] < 1 || g->dilation[d] < 1 || g->pad[d] < 0)
       return wt_fail(WT_BAD_ARGUMENT, 5 + d, g->stride[d], 0);
-  return WT_OK;
+  return wt_conv_check_extent(weight, g->stride, g->dilation);
 }
 
 static void set_input(wt_correlation *problem, const wt_tensor *tensor) {
@@ -117,11 +117,11 @@ static int prepare_parameters(wt_tensor *weight, const wt_tensor *bias, const vo
   size_t bytes = wt_dtype_size(compute);
   bool convert = compute != weight->dtype, has_bias = bias && wt_is_present(bias);
   bool copy_bias = has_bias && (convert || bias->stride[0] != 1);
-  size_t weight_bytes = convert ? (size_t)weight->numel * bytes : 0;
+  uint64_t weight_bytes = convert ? (uint64_t)weight->numel * bytes : 0;
   *scratch = NULL;
   *bias_data = has_bias ? (const void *)bias->data : NULL;
   if (!convert && !copy_bias) return WT_OK;
-  char *memory = wt_alloc(weight_bytes + (copy_bias ? (size_t)bias->numel * bytes : 0));
+  char *memory = wt_alloc_many(weight_bytes + (copy_bias ? (uint64_t)bias->numel * bytes : 0), 1);
   if (!memory) return WT_OUT_OF_MEMORY;
   *scratch = memory;
   if (convert) {

@@ -75,6 +75,11 @@ typedef struct wt_conv_box {
   wt_word first[3], size[3];
 } wt_conv_box;
 
+/* WT_OUT_OF_MEMORY where even the smallest box reads more than memory can hold: padding may stand
+ * for an input of any size. */
+int wt_conv_check_extent(const wt_tensor *weight, const wt_word stride[3],
+                         const wt_word dilation[3]);
+
 /* Splits the grid until the input of a box has at most `elements` positions in all channels, and,
  * where a box still has `worthwhile` points or more, until there are `wanted` boxes. */
 wt_conv_boxes wt_conv_split(const wt_conv_axis axis[3], wt_word channels, wt_word elements,

@@ -247,11 +247,11 @@ int FN(wt_correlate)(const wt_correlation *problem) {
   int threads = wt_thread_limit();
   FN(correlate_job) job = {.problem = problem};
   FN(correlate_plan)(&job, threads);
-  size_t weights = (size_t)(problem->groups * job.tiles * job.depth * WT_TILE_ROWS);
-  size_t scratch =
-      (size_t)threads * (size_t)(job.plane_elements + job.panel_elements + job.buffer_elements);
+  uint64_t weights = (uint64_t)(problem->groups * job.tiles) * (uint64_t)(job.depth * WT_TILE_ROWS);
+  uint64_t scratch =
+      (uint64_t)threads * (uint64_t)(job.plane_elements + job.panel_elements + job.buffer_elements);
   size_t words = ((size_t)job.depth + 1) / 2 * 2; /* even, so that what follows is aligned */
-  job.offsets = wt_alloc(words * sizeof(wt_word) + (weights + scratch) * sizeof(T));
+  job.offsets = wt_alloc_many(words * sizeof(wt_word) + (weights + scratch) * sizeof(T), 1);
   if (!job.offsets) return WT_OUT_OF_MEMORY;
   job.weights = (T *)(job.offsets + words);
   job.scratch = job.weights + weights;

@@ -294,13 +294,13 @@ int FN(wt_weight_gradient)(const wt_weight_gradient *gradient) {
   int threads = wt_thread_limit();
   FN(weight_job) job = {.gradient = gradient, .problem = problem};
   FN(weight_plan)(&job);
-  size_t parts = (size_t)(problem->groups * job.parts);
-  size_t partial = parts * (size_t)(job.depth_tiles * job.filter_panels * WT_BLOCK);
-  size_t bias = gradient->grad_bias ? parts * (size_t)(job.filter_panels * COLUMNS) : 0;
-  size_t scratch = (size_t)threads * (size_t)(job.plane_elements + job.widened_elements +
-                                              job.packed_elements + job.patch_elements);
+  uint64_t parts = (uint64_t)(problem->groups * job.parts);
+  uint64_t partial = parts * (uint64_t)(job.depth_tiles * job.filter_panels * WT_BLOCK);
+  uint64_t bias = gradient->grad_bias ? parts * (uint64_t)(job.filter_panels * COLUMNS) : 0;
+  uint64_t scratch = (uint64_t)threads * (uint64_t)(job.plane_elements + job.widened_elements +
+                                                    job.packed_elements + job.patch_elements);
   size_t words = ((size_t)job.depth + 1) / 2 * 2; /* even, so that what follows is aligned */
-  job.offsets = wt_alloc(words * sizeof(wt_word) + (partial + bias + scratch) * sizeof(T));
+  job.offsets = wt_alloc_many(words * sizeof(wt_word) + (partial + bias + scratch) * sizeof(T), 1);
   if (!job.offsets) return WT_OUT_OF_MEMORY;
   job.partial = (T *)(job.offsets + words);
   if (gradient->grad_bias) job.partial_bias = job.partial + partial;

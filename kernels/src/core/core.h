@@ -13,6 +13,8 @@
  * a kernel simply returns WT_OUT_OF_MEMORY. Only the calling thread allocates: take scratch before
  * wt_parallel_for, one slice per thread. */
 void *wt_alloc(size_t bytes);
+/* The same for count * bytes, which may exceed the address space: then it does not suffice. */
+void *wt_alloc_many(uint64_t count, uint64_t bytes);
 void wt_free(void *block);
 
 /* ---- threads ------------------------------------------------------------------------------- */

@@ -26,6 +26,16 @@ void *wt_alloc(size_t bytes) {
   return block;
 }
 
+void *wt_alloc_many(uint64_t count, uint64_t bytes) {
+  uint64_t product;
+  if (__builtin_mul_overflow(count, bytes, &product) || product > PTRDIFF_MAX) {
+    double asked = (double)count * (double)bytes;
+    wt_fail(WT_OUT_OF_MEMORY, asked < 0x1p63 ? (int64_t)asked : INT64_MAX, 0, 0);
+    return NULL;
+  }
+  return wt_alloc((size_t)product);
+}
+
 void wt_free(void *block) { wt_heap_give(&heap, block); }
 
 WT_EXPORT("wt_allocate") wt_word wt_allocate(wt_word bytes) {

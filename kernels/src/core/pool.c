@@ -164,7 +164,9 @@ static int serve_until_asked(int number, uint64_t worker) {
       return WT_WORKER_LEFT;
     }
     if (number < wt_pool_threads() && enter_gate(worker)) {
-      run_chunks(number);
+      /* Asked again, because a job that has begun since may be for fewer threads, with scratch for
+       * these alone. */
+      if (number < wt_pool_threads()) run_chunks(number);
       leave_gate(worker);
     }
     wait_for_change(seen);

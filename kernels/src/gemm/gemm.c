@@ -67,11 +67,13 @@ static void convert(const wt_tensor *tensor, void *dense, wt_word compute, bool 
 static int solve_converted(const wt_gemm_args *args, wt_gemm_problem *problem, wt_word compute) {
   const wt_tensor *inputs[3] = {&args->a, &args->b, &args->bias};
   wt_matrix *matrices[3] = {&problem->a, &problem->b, &problem->bias};
-  wt_word elements = problem->batch * problem->rows * problem->columns;
+  /* Each factor's count fits a word; their sum need not, where operands are expanded. */
+  uint64_t elements = (uint64_t)(problem->batch * problem->rows * problem->columns);
   for (int i = 0; i < 3; i++)
-    if (matrices[i]->data) elements += inputs[i]->size[0] * inputs[i]->size[1] * inputs[i]->size[2];
+    if (matrices[i]->data)
+      elements += (uint64_t)(inputs[i]->size[0] * inputs[i]->size[1] * inputs[i]->size[2]);
   size_t bytes = wt_dtype_size(compute);
-  char *scratch = wt_alloc((size_t)elements * bytes);
+  char *scratch = wt_alloc_many(elements, bytes);
   if (!scratch) return WT_OUT_OF_MEMORY;
   char *next = scratch;
   for (int i = 0; i < 3; i++) {

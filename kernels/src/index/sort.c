@@ -69,8 +69,8 @@ static wt_word stride_along(const wt_tensor *tensor, wt_word dim) {
   return tensor->ndim > 0 ? tensor->stride[dim] : 0;
 }
 
-static size_t scratch_bytes(const order_job *job) {
-  return (size_t)job->length * 2 * (sizeof(uint64_t) + sizeof(uint32_t));
+static uint64_t scratch_bytes(const order_job *job) {
+  return (uint64_t)job->length * 2 * (sizeof(uint64_t) + sizeof(uint32_t));
 }
 
 static void order_slices(void *context, wt_word begin, wt_word end, int thread) {
@@ -80,7 +80,7 @@ static void order_slices(void *context, wt_word begin, wt_word end, int thread) 
   wt_word self_step = stride_along(job->self, job->dim) * bytes;
   wt_word values_step = stride_along(job->values, job->dim) * bytes;
   wt_word indices_step = stride_along(job->indices, job->dim);
-  uint64_t *keys = (uint64_t *)(job->scratch + (size_t)thread * scratch_bytes(job));
+  uint64_t *keys = (uint64_t *)(job->scratch + (size_t)thread * (size_t)scratch_bytes(job));
   uint64_t *spare_keys = keys + length;
   uint32_t *order = (uint32_t *)(spare_keys + length), *spare_order = order + length;
   for (wt_word slice = begin; slice < end; slice++) {
@@ -136,7 +136,7 @@ static int run(order_job *job) {
     job->indices_stride[job->ndim] = job->indices->stride[d];
     job->ndim++;
   }
-  job->scratch = wt_alloc((size_t)wt_thread_limit() * scratch_bytes(job));
+  job->scratch = wt_alloc_many((uint64_t)wt_thread_limit(), scratch_bytes(job));
   if (!job->scratch) return WT_OUT_OF_MEMORY;
   wt_parallel_for(self->numel / job->length, 2048 / job->length + 1, order_slices, job);
   wt_free(job->scratch);

@@ -110,9 +110,7 @@ int wt_for_matrices(const void *args, wt_word batches, int64_t doubles, double w
                     wt_matrix_fn one) {
   if (batches == 0) return WT_OK;
   int threads = batches == 1 ? 1 : wt_thread_limit();
-  int64_t bytes = (doubles * (int64_t)sizeof(double) + 64) * threads;
-  if (bytes > PTRDIFF_MAX) return wt_fail(WT_OUT_OF_MEMORY, bytes, 0, 0);
-  double *scratch = wt_alloc((size_t)bytes);
+  double *scratch = wt_alloc_many((uint64_t)threads, (uint64_t)doubles * sizeof(double) + 64);
   if (scratch == NULL) return WT_OUT_OF_MEMORY;
   matrix_job job = {args, one, scratch, (wt_word)doubles};
   if (batches == 1) {

@@ -40,7 +40,7 @@ static int take_statistics(const wt_batch_norm_args *args, double *mean, double 
                            double *scratch) {
   const wt_word channels = args->input.size[1];
   const double count = (double)args->input.size[0] * (double)args->input.size[2];
-  wt_reduce_state *states = wt_alloc((size_t)channels * sizeof *states);
+  wt_reduce_state *states = wt_alloc_many((uint64_t)channels, sizeof *states);
   if (!states) return WT_OUT_OF_MEMORY;
   const wt_tensor shape = {.ndim = 3, .size = {1, channels, 1}, .stride = {channels, 1, 1}};
   const int status = wt_reduce_moments(states, &shape, &args->input);
@@ -64,7 +64,7 @@ WT_KERNEL(batch_norm, 1) {
   if (status != WT_OK) return status;
   const wt_word channels = args->input.size[1];
   if (args->input.size[0] == 0 || channels == 0 || args->input.size[2] == 0) return WT_OK;
-  double *mean = wt_alloc(6 * (size_t)channels * sizeof *mean);
+  double *mean = wt_alloc_many((uint64_t)channels, 6 * sizeof *mean);
   if (!mean) return WT_OUT_OF_MEMORY;
   double *invstd = mean + channels, *scale = invstd + channels, *shift = scale + channels;
   if (args->training) {

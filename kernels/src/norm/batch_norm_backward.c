@@ -126,7 +126,7 @@ static int take_sums(job *job) {
   const wt_word width = rows ? wt_min_word(job->channels, WT_COLUMN_TILE) : 1;
   job->parts =
       parts_of(channel_elements * width, groups, rows ? job->batch * job->run : job->batch);
-  job->sums = wt_alloc(2 * (size_t)job->parts * (size_t)job->channels * sizeof(double));
+  job->sums = wt_alloc_many((uint64_t)job->parts * (uint64_t)job->channels, 2 * sizeof(double));
   if (!job->sums) return WT_OUT_OF_MEMORY;
   job->dots = job->sums + job->parts * job->channels;
   wt_parallel_for(groups * job->parts, wt_grain(channel_elements / job->parts * width),
@@ -195,7 +195,7 @@ WT_KERNEL(batch_norm_backward, 1) {
   if (status != WT_OK) return status;
   const wt_word channels = args->input.size[1];
   if (channels == 0) return WT_OK;
-  double *mean = wt_alloc((size_t)channels * (5 * sizeof(double) + sizeof(float)));
+  double *mean = wt_alloc_many((uint64_t)channels, 5 * sizeof(double) + sizeof(float));
   if (!mean) return WT_OUT_OF_MEMORY;
   double *invstd = mean + channels, *scratch = invstd + channels;
   float *center = (float *)(scratch + 3 * channels);

@@ -155,7 +155,7 @@ int wt_channel_map_run(const wt_channel_map *map) {
     wt_parallel_for(batch * channels, wt_grain(run), map_any, &job);
     return WT_OK;
   }
-  float *vectors = wt_alloc(4 * (size_t)channels * sizeof *vectors);
+  float *vectors = wt_alloc_many((uint64_t)channels, 4 * sizeof *vectors);
   if (!vectors) return WT_OUT_OF_MEMORY;
   round_vectors(&job, vectors);
   if (form == WT_CHANNELS_PLANES)

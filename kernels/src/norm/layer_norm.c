@@ -100,7 +100,7 @@ WT_KERNEL(layer_norm, 1) {
                  (dtype == WT_FLOAT32 || dtype == WT_FLOAT64);
   job.buffer_bytes = (size_t)columns * (job.doubles ? sizeof(double) : sizeof(float));
   const size_t buffers = job.in_place ? 0 : (size_t)wt_thread_limit();
-  char *scratch = wt_alloc((2 + buffers) * job.buffer_bytes);
+  char *scratch = wt_alloc_many(2 + buffers, job.buffer_bytes);
   if (!scratch) return WT_OUT_OF_MEMORY;
   void *weight = scratch, *bias = scratch + job.buffer_bytes;
   wt_load_row(weight, job.doubles, &args->weight, columns, 1);

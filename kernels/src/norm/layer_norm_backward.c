@@ -155,7 +155,7 @@ WT_KERNEL(layer_norm_backward, 1) {
   const size_t buffer_rows = 3 * (size_t)wt_thread_limit();
   if (columns == 0) return WT_OK;
 
-  char *scratch = wt_alloc((1 + buffer_rows + sum_rows) * job.row_bytes);
+  char *scratch = wt_alloc_many(1 + buffer_rows + sum_rows, job.row_bytes);
   if (!scratch) return WT_OUT_OF_MEMORY;
   wt_load_row(scratch, job.doubles, &args->weight, columns, 1);
   job.weight = scratch;

@@ -151,7 +151,7 @@ WT_KERNEL(softmax, 1) {
                     softmax_columns, &job);
   } else {
     job.buffer_bytes = (size_t)lines->length * (class == WT_CLASS_F64 ? 8 : 4);
-    job.buffers = wt_alloc(job.buffer_bytes * (size_t)wt_thread_limit());
+    job.buffers = wt_alloc_many((uint64_t)wt_thread_limit(), job.buffer_bytes);
     if (!job.buffers) return WT_OUT_OF_MEMORY;
     wt_parallel_for(lines->count, wt_grain(4 * (int64_t)lines->length), softmax_rows, &job);
     wt_free(job.buffers);

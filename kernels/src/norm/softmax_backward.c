@@ -141,8 +141,9 @@ WT_KERNEL(softmax_backward, 1) {
     return WT_OK;
   }
   if (!in_place) {
-    job.buffer_bytes = 2 * (size_t)lines->length * (args->out.dtype == WT_FLOAT64 ? 8 : 4);
-    job.buffers = wt_alloc(job.buffer_bytes * (size_t)wt_thread_limit());
+    const size_t line_bytes = (size_t)lines->length * (args->out.dtype == WT_FLOAT64 ? 8 : 4);
+    job.buffer_bytes = 2 * line_bytes;
+    job.buffers = wt_alloc_many(2 * (uint64_t)wt_thread_limit(), line_bytes);
     if (!job.buffers) return WT_OUT_OF_MEMORY;
   }
   wt_parallel_for(lines->count, wt_grain(4 * (int64_t)lines->length), backward_rows, &job);

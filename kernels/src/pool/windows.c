@@ -9,8 +9,8 @@ bool wt_pool_shapes_match(const wt_tensor *input, const wt_tensor *out) {
 
 /* One allocation holds the tables of the three dimensions, one behind the other. */
 static int allocate(wt_windows *windows, const wt_tensor *out) {
-  size_t count = (size_t)(out->size[2] + out->size[3] + out->size[4]);
-  windows->table[0] = wt_alloc((count ? count : 1) * sizeof(wt_window));
+  uint64_t count = (uint64_t)out->size[2] + (uint64_t)out->size[3] + (uint64_t)out->size[4];
+  windows->table[0] = wt_alloc_many(count ? count : 1, sizeof(wt_window));
   if (!windows->table[0]) return WT_OUT_OF_MEMORY;
   windows->table[1] = windows->table[0] + out->size[2];
   windows->table[2] = windows->table[1] + out->size[3];

@@ -54,7 +54,6 @@ static inline wt_word wt_offset_of(int64_t index, int ndim, const wt_word *size,
 }
 
 static inline wt_word wt_min_word(wt_word a, wt_word b) { return a < b ? a : b; }
-static inline wt_word wt_max_word(wt_word a, wt_word b) { return a > b ? a : b; }
 
 /* Items a thread should take at once, so that its work is about 16 k elements. */
 static inline wt_word wt_grain(int64_t elements_per_item) {

@@ -169,7 +169,7 @@ static int run(job *job) {
   split(job, groups, width);
   if (job->blocks > 1) {
     job->partial =
-        wt_alloc((size_t)job->blocks * (size_t)job->shape.outputs * sizeof *job->partial);
+        wt_alloc_many((uint64_t)job->blocks * (uint64_t)job->shape.outputs, sizeof *job->partial);
     if (!job->partial) return WT_OUT_OF_MEMORY;
   }
   wt_parallel_for((wt_word)(groups * job->blocks), wt_grain(job->block_size * width),
