@@ -202,7 +202,8 @@ def tensor_str(tensor: Any) -> str:
             suffixes.append(f"dtype={dtype}")
         contents = _contents(values, len(prefix))
     if tensor.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
+        name = tensor.grad_fn.name().removeprefix("torch::autograd::")
+        suffixes.append(f"grad_fn=<{name}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
     return _with_suffixes(prefix + contents, suffixes, len(prefix))

@@ -31,7 +31,7 @@ def in_use() -> int:
         lambda t: t.eye(1 << 25),
         lambda t: t.ones(1).repeat(1 << 50),
         lambda t: t.ones(1).expand(1 << 50).to(t.float64),
-        lambda t: t.ones(1).expand(1 << 50).tril if t.full((1 << 50,), 1.0) is None else None,
+        lambda t: t.full((1 << 50,), 1.0),
         lambda t: t.nn.Linear(1 << 25, 1 << 25),
         lambda t: t.nn.functional.one_hot(t.tensor([1 << 50])),
         lambda t: t.nn.functional.pad(t.ones(1), (0, 1 << 50)),

@@ -127,10 +127,18 @@ static int fill_edge(Edge *edge, PyObject *object) {
   return edge_to(AS_TENSOR(object), edge);
 }
 
-static void save_value(Saved *saved, PyObject *value) {
+static int save_value(Saved *saved, PyObject *value) {
   saved->value = new_ref(value);
   saved->output_nr = -1;
-  if (tensor_check(value)) saved->version = AS_TENSOR(value)->storage->version;
+  if (!tensor_check(value)) return 0;
+  saved->version = AS_TENSOR(value)->storage->version;
+  if (!AS_TENSOR(value)->inference) return 0;
+  PyErr_SetString(PyExc_RuntimeError,
+                  "Inference tensors cannot be saved for backward. Please do not use Tensors "
+                  "created in inference mode in computation tracked by autograd. To work around "
+                  "this, you can make a clone to get a normal tensor and use it in autograd, or "
+                  "use `torch.no_grad()` instead of `torch.inference_mode()`.");
+  return -1;
 }
 
 static int save_output(Saved *saved, Tensor *output, int index) {
@@ -182,7 +190,7 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
         failed |= fill_edge(edge++, arg) < 0;
       }
     }
-    if (saved_mask >> i & 1) save_value(saved++, arg);
+    if ((saved_mask >> i & 1) && !failed) failed |= save_value(saved++, arg) < 0;
   }
   for (int i = 0; i < output_count; i++) {
     failed |= node_set_output(node, i, outputs[i]) < 0;
@@ -284,10 +292,44 @@ int refresh_view_history(Tensor *t) {
   return 0;
 }
 
-static int check_inplace(Tensor *t) {
-  if (t->inference && !inference_mode && grad_mode && tensor_tracks_grad(t)) {
+/* Views whose change could not be told to the history of their base. */
+static int check_view(const Tensor *view) {
+  const Node *node = view->grad_fn;
+  if (node == NULL && tensor_tracks_grad(AS_TENSOR(view->base)) &&
+      view->view_version == view->storage->version) {
     PyErr_SetString(PyExc_RuntimeError,
-                    "Inplace update to inference tensor outside InferenceMode is not allowed.");
+                    "A view was created in no_grad mode and is being modified inplace with grad "
+                    "mode enabled. Given that this use case is ambiguous and error-prone, it is "
+                    "forbidden. You can clarify your code by moving both the view and the inplace "
+                    "either both inside the no_grad block (if you don't want the inplace to be "
+                    "tracked) or both outside (if you want the inplace to be tracked).");
+    return -1;
+  }
+  if (node == NULL || node->op != NULL) return 0;
+  PyObject *name = node_stem(node);
+  if (name == NULL) return -1;
+  PyErr_Format(PyExc_RuntimeError,
+               "Output %u of %U is a view and is being modified inplace. %s",
+               (unsigned)view->output_nr, name,
+               node->output_count > 1
+                   ? "This view is the output of a function that returns multiple views. Such "
+                     "functions do not allow the output views to be modified inplace. You should "
+                     "replace the inplace operation by an out-of-place one."
+                   : "This view was created inside a custom Function (or because an input was "
+                     "returned as-is) and the autograd logic to handle view+inplace would "
+                     "override the custom backward associated with the custom Function, leading "
+                     "to incorrect gradients. This behavior is forbidden. You can fix this by "
+                     "cloning the output of the custom Function.");
+  Py_DECREF(name);
+  return -1;
+}
+
+static int check_inplace(Tensor *t) {
+  if (t->inference && !inference_mode) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "Inplace update to inference tensor outside InferenceMode is not allowed.You "
+                    "can make a clone to get a normal tensor before doing inplace update.See "
+                    "https://github.com/pytorch/rfcs/pull/17 for more details.");
     return -1;
   }
   for (int d = 0; d < t->ndim; d++) {
@@ -301,6 +343,7 @@ static int check_inplace(Tensor *t) {
     }
   }
   if (!grad_mode) return 0;
+  if (t->base != NULL && !t->untracked && check_view(t) < 0) return -1;
   if (t->requires_grad && t->grad_fn == NULL) {
     PyErr_SetString(PyExc_RuntimeError,
                     "a leaf Variable that requires grad is being used in an in-place operation.");
@@ -318,6 +361,11 @@ static int check_inplace(Tensor *t) {
 /* Writes through a view change the base: base' = as_strided_scatter(base, new value of the view).
  */
 static int rebase_base(Tensor *view, Node *node) {
+  static PyObject *copy_slices_name;
+  if (copy_slices_name == NULL) {
+    copy_slices_name = PyUnicode_InternFromString("torch::autograd::CopySlices");
+    if (copy_slices_name == NULL) return -1;
+  }
   Tensor *base = AS_TENSOR(view->base);
   Tensor *value = tensor_alias(view);
   if (value == NULL) return -1;
@@ -330,6 +378,10 @@ static int rebase_base(Tensor *view, Node *node) {
     PyObject *args[5] = {(PyObject *)base, (PyObject *)value, size, stride, offset};
     Tensor *outputs[1] = {base};
     scatter = make_node(fast_rows[ROW_as_strided_scatter], args, 5, outputs, 1);
+    if (scatter != NULL) {
+      Py_DECREF(scatter->name);
+      scatter->name = new_ref(copy_slices_name);
+    }
   }
   Py_XDECREF(size);
   Py_XDECREF(stride);

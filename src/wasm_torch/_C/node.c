@@ -269,15 +269,17 @@ static const char *legacy_type_name(int dtype) {
   }
 }
 
-/* The operation's name without "Backward0". */
-static PyObject *describe_origin(const Node *maker, int output_nr) {
+PyObject *node_stem(const Node *node) {
   PyObject *suffix = PyUnicode_FromString("Backward");
   if (suffix == NULL) return NULL;
-  Py_ssize_t end = PyUnicode_Find(maker->name, suffix, 0, PyUnicode_GetLength(maker->name), -1);
+  Py_ssize_t length = PyUnicode_GetLength(node->name);
+  Py_ssize_t end = PyUnicode_Find(node->name, suffix, 0, length, -1);
   Py_DECREF(suffix);
-  if (end == -2) return NULL;
-  PyObject *stem =
-      PyUnicode_Substring(maker->name, 0, end < 0 ? PyUnicode_GetLength(maker->name) : end);
+  return end == -2 ? NULL : PyUnicode_Substring(node->name, 0, end < 0 ? length : end);
+}
+
+static PyObject *describe_origin(const Node *maker, int output_nr) {
+  PyObject *stem = node_stem(maker);
   if (stem == NULL) return NULL;
   PyObject *text = PyUnicode_FromFormat(", which is output %d of %U,", output_nr, stem);
   Py_DECREF(stem);
@@ -375,8 +377,17 @@ static PyObject *node_name(PyObject *self, PyObject *unused) {
   return new_ref(((Node *)self)->name);
 }
 
+/* Without the namespace that "torch::autograd::AccumulateGrad" has. */
 static PyObject *node_repr(PyObject *self) {
-  return PyUnicode_FromFormat("<%U object at %p>", ((Node *)self)->name, self);
+  PyObject *name = ((Node *)self)->name;
+  Py_ssize_t length = PyUnicode_GetLength(name);
+  Py_ssize_t colon = PyUnicode_FindChar(name, ':', 0, length, -1);
+  if (colon == -2) return NULL;
+  PyObject *plain = PyUnicode_Substring(name, colon + 1, length);
+  if (plain == NULL) return NULL;
+  PyObject *text = PyUnicode_FromFormat("<%U object at %p>", plain, self);
+  Py_DECREF(plain);
+  return text;
 }
 
 static PyObject *get_num_outputs(PyObject *self, void *closure) {

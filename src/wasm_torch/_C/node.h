@@ -54,6 +54,8 @@ int edge_to(Tensor *t, Edge *edge);
 Node *accumulator_of(Tensor *t);
 /* Regenerates the history of a view whose base was changed in place. 0, or -1 with an exception. */
 int refresh_view_history(Tensor *t);
+/* The operation's name without "Backward0"; a new reference, or NULL with an exception. */
+PyObject *node_stem(const Node *node);
 /* Gives up a reference to a node without recursion through long graphs. */
 void node_release_chain(Node *node);
 

@@ -438,6 +438,10 @@ static PyObject *get_is_leaf(PyObject *self, void *closure) {
 static PyObject *get_version(PyObject *self, void *closure) {
   (void)closure;
   Tensor *t = AS_TENSOR(self);
+  if (t->inference) {
+    PyErr_SetString(PyExc_RuntimeError, "Inference tensors do not track version counter.");
+    return NULL;
+  }
   return PyLong_FromUnsignedLong(t->untracked ? 0 : t->storage->version);
 }
 
