@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from wasm_torch import _C
 
 
 class RemovableHandle:
-    """Removes a hook again: ``handle.remove()``, or at the end of a ``with``."""
+    """Removes a hook from the dictionary it was registered in.
 
-    _ids = count()
+    Args:
+        hooks_dict: the ordered dictionary of hooks, by the handle's id.
+        extra_dict: one or more dictionaries which hold facts about the same hook.
+    """
 
-    def __init__(self, hooks: dict[int, Any], *, extra_dict: Any = None):
+    _ids = itertools.count()
+
+    def __init__(self, hooks_dict: OrderedDict, *, extra_dict: Any = None) -> None:
         self.id = next(self._ids)
-        self._hooks = weakref.ref(hooks) if isinstance(hooks, OrderedDict) else lambda: hooks
-        extras = extra_dict if isinstance(extra_dict, (list, tuple)) else (extra_dict,)
-        self._extras = [weakref.ref(d) for d in extras if d is not None]
+        extra = extra_dict if isinstance(extra_dict, list) else [extra_dict]
+        self._dicts = [weakref.ref(d) for d in (hooks_dict, *extra) if d is not None]
 
     def remove(self) -> None:
         """Removes the hook; a second call does nothing."""
-        for reference in (self._hooks, *self._extras):
+        for reference in self._dicts:
             hooks = reference()
             if hooks is not None:
                 hooks.pop(self.id, None)

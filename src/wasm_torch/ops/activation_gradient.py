@@ -10,7 +10,6 @@ from wasm_torch import _C
 from wasm_torch.ops._kernels import binary, unary
 from wasm_torch.ops._table import FUNCTIONS, op
 
-SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715

@@ -20,9 +20,7 @@ def _statistics_shape(input: Any, normalized: tuple[int, ...]) -> tuple[int, ...
     return (*input.shape[:kept], *(1,) * len(normalized))
 
 
-def check_normalized_shape(
-    name: str, input: Any, normalized: tuple[int, ...], **parameters: Any
-) -> None:
+def check_normalized_shape(input: Any, normalized: tuple[int, ...], **parameters: Any) -> None:
     """torch's checks of layer norm's arguments."""
     if not normalized:
         raise RuntimeError(
@@ -74,7 +72,7 @@ def _layer_norm_gradients(
 def native_layer_norm(
     input: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Any, Any, Any]:
-    check_normalized_shape("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    check_normalized_shape(input, normalized_shape, weight=weight, bias=bias)
     columns = k.numel(normalized_shape)
     rows = k.numel(input.shape[: input.ndim - len(normalized_shape)])
     shape = _statistics_shape(input, normalized_shape)

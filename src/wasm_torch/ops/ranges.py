@@ -113,16 +113,16 @@ def eye(n: int, m: int | None = None, **kwargs: Any) -> Any:
 
 def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Any:
     """Indices (2, N) of the lower triangle."""
-    return _triangle_indices(row, col, offset, kwargs, lambda i, j: j - i <= offset)
+    return _triangle_indices(row, col, kwargs, lambda i, j: j - i <= offset)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Any:
     """Indices (2, N) of the upper triangle."""
-    return _triangle_indices(row, col, offset, kwargs, lambda i, j: j - i >= offset)
+    return _triangle_indices(row, col, kwargs, lambda i, j: j - i >= offset)
 
 
 def _triangle_indices(
-    row: int, col: int, offset: int, kwargs: dict[str, Any], inside: Callable[[int, int], bool]
+    row: int, col: int, kwargs: dict[str, Any], inside: Callable[[int, int], bool]
 ) -> Any:
     dtype, requires_grad, _, _ = factory_options(kwargs, "tril_indices")
     pairs = [(i, j) for i in range(row) for j in range(col) if inside(i, j)]

@@ -17,7 +17,7 @@ def require_index(name: str, index: Any) -> Any:
     raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
 
 
-def _check_ranks(name: str, self: Any, index: Any, what: str = "input") -> None:
+def _check_ranks(self: Any, index: Any, what: str = "input") -> None:
     if max(self.ndim, 1) != max(index.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
 
@@ -50,7 +50,7 @@ def gather(self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
     if index.numel() == 0:
         return out
     index = require_index("gather", index)
-    _check_ranks("gather", self, index)
+    _check_ranks(self, index)
     source, wide, result = one_dim(self), one_dim(index), one_dim(out)
     _check_index_shape(source, wide, dim, "self")
     k.launch("gather", result, source, wide, dim)
@@ -63,14 +63,14 @@ def scatter_into(result: Any, dim: int, index: Any, src: Any, mode: str) -> Any:
     if index.numel() == 0:
         return result
     index = require_index("scatter", index)
-    _check_ranks("scatter", result, index, "self")
+    _check_ranks(result, index, "self")
     target, wide = one_dim(result), one_dim(index)
     _check_index_shape(target, wide, dim, "self")
     values, number = None, 0
     if isinstance(src, _C.TensorBase):
         if src.dtype is not result.dtype:
             raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-        _check_ranks("scatter", src, index, "src")
+        _check_ranks(src, index, "src")
         values = one_dim(src)
         for d in range(wide.ndim):
             if wide.shape[d] > values.shape[d]:

@@ -174,9 +174,7 @@ def _median_along(self: Any, dim: int, keepdim: bool, ignore_nan: bool) -> tuple
             0.0,
             _C.int64,
         )
-        position = k.binary(
-            "minimum", position, _first_nan(values, dim, length, nans), 1.0, _C.int64
-        )
+        position = k.binary("minimum", position, _first_nan(length, nans), 1.0, _C.int64)
     picked = []
     for t in (values, indices):
         out = k.empty(tuple(position.shape), t.dtype)
@@ -188,7 +186,7 @@ def _median_along(self: Any, dim: int, keepdim: bool, ignore_nan: bool) -> tuple
     return picked[0], picked[1]
 
 
-def _first_nan(values: Any, dim: int, length: int, nans: Any) -> Any:
+def _first_nan(length: int, nans: Any) -> Any:
     """Where the NaNs of sorted values begin, or beyond the median where there are none."""
     begin = k.binary("rsub", nans, length)
     some = k.binary("gt", nans, 0, 1.0, _C.int64, _C.bool)

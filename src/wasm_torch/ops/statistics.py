@@ -40,7 +40,7 @@ def _correction(value: Any) -> float:
     ),
 )
 def var_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
-    _require_float("var", self)
+    _require_float(self)
     return reduce("var", self, dim, keepdim, _correction(correction))
 
 
@@ -55,11 +55,11 @@ def var_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
     ),
 )
 def std_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
-    _require_float("std", self)
+    _require_float(self)
     return reduce("std", self, dim, keepdim, _correction(correction))
 
 
-def _require_float(name: str, self: Any) -> None:
+def _require_float(self: Any) -> None:
     if not self.dtype.is_floating_point:
         raise RuntimeError("std and var only support floating point and complex dtypes")
 
