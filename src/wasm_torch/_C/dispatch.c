@@ -61,6 +61,10 @@ static PyObject *finish(Tensor *out, enum fast_row row, PyObject *const *args, i
   return (PyObject *)out;
 }
 
+static bool is_bool(const Operand *operand) {
+  return (operand->tensor != NULL ? operand->tensor->dtype : operand->number_dtype) == WT_BOOL;
+}
+
 /* The result, or NULL without an exception where the case is not a plain one. */
 static Tensor *binary_fast(PyObject *a, PyObject *b, wt_binary_op op, enum binary_kind kind) {
   Operand operands[2];
@@ -70,6 +74,7 @@ static Tensor *binary_fast(PyObject *a, PyObject *b, wt_binary_op op, enum binar
   }
   int dtype = result_dtype(operands, 2);
   if (kind == ARITHMETIC && dtype == WT_BOOL) return NULL;
+  if (op == WT_BINARY_sub && (is_bool(&operands[0]) || is_bool(&operands[1]))) return NULL;
   if (kind == DIVISION && !dtype_is_floating(dtype)) dtype = default_dtype;
   return binary_raw(&operands[0], &operands[1], op, 1.0, dtype,
                     kind == COMPARISON ? WT_BOOL : dtype);
@@ -149,6 +154,7 @@ static PyObject *inplace_slot(PyObject *a, PyObject *b, wt_binary_op op, enum sl
     int dtype = result_dtype(operands, 2);
     bool plain = self->dense && !self->inference && dtype == self->dtype && dtype != WT_BOOL;
     if (plain && op == WT_BINARY_div) plain = dtype_is_floating(dtype);
+    if (plain && op == WT_BINARY_sub) plain = !is_bool(&operands[1]);
     if (plain && other != NULL) {
       plain = other->storage != self->storage && tensor_same_size(self, other);
     }
@@ -467,11 +473,12 @@ MATMUL_BODY(mm)
 VIEW_BODIES(X)
 #undef X
 
-#define ALL_BODIES(X)                                                                             \
-  X(add)                                                                                          \
-  X(sub)                                                                                          \
-  X(mul)                                                                                          \
-  X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) UNARY_BODIES(X) X(sum) X(mean) \
+#define ALL_BODIES(X)                                                                      \
+  X(add)                                                                                   \
+  X(sub)                                                                                   \
+  X(mul)                                                                                   \
+  X(div)                                                                                   \
+  X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) UNARY_BODIES(X) X(sum) X(mean) \
       X(matmul) X(mm) VIEW_BODIES(X)
 
 #define X(name)                                                                               \

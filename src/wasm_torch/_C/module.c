@@ -1,5 +1,5 @@
 /* The extension module wasm_torch._C. */
-#include "tensor.h"
+#include "node.h"
 
 static PyObject *set_tensor_class(PyObject *module, PyObject *object) {
   (void)module;
@@ -27,11 +27,17 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__C(void) {
   PyObject *module = PyModule_Create(&definition);
   if (module == NULL) return NULL;
-  if (dtype_module_init(module) < 0 || autograd_module_init(module) < 0 ||
-      tensor_module_init(module) < 0 || dispatch_module_init(module) < 0 ||
-      convert_module_init(module) < 0 || launch_module_init(module) < 0) {
-    Py_DECREF(module);
-    return NULL;
+  /* Types first: the functions of the others refer to them. */
+  int (*const inits[])(PyObject *) = {
+      dtype_module_init,    row_module_init,      node_module_init,     size_module_init,
+      tensor_module_init,   autograd_module_init, dispatch_module_init, convert_module_init,
+      geometry_module_init, raw_module_init,      launch_module_init,
+  };
+  for (size_t i = 0; i < sizeof inits / sizeof *inits; i++) {
+    if (inits[i](module) < 0) {
+      Py_DECREF(module);
+      return NULL;
+    }
   }
   return module;
 }

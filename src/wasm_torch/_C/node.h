@@ -47,6 +47,11 @@ typedef struct Node {
   Metadata *more_outputs; /* outputs 1, 2, ... */
 } Node;
 
+/* A node without edges or saved values yet, for so many of them. */
+Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count);
+/* Notes what an output looks like. 0, or -1 with an exception. */
+int node_set_output(Node *node, int index, const Tensor *t);
+int node_module_init(PyObject *module);
 void metadata_of(const Tensor *t, Metadata *out);
 /* Fills in where the gradient of t goes. 0, or -1 with an exception. */
 int edge_to(Tensor *t, Edge *edge);

@@ -62,17 +62,28 @@ PyObject *port_connect(PyObject *module, PyObject *args) {
 /* What torch's errors call a dtype. */
 static const char *scalar_name(int64_t code) {
   switch (code) {
-    case WT_UINT8: return "Byte";
-    case WT_INT8: return "Char";
-    case WT_INT16: return "Short";
-    case WT_INT32: return "Int";
-    case WT_INT64: return "Long";
-    case WT_FLOAT16: return "Half";
-    case WT_FLOAT32: return "Float";
-    case WT_FLOAT64: return "Double";
-    case WT_BOOL: return "Bool";
-    case WT_BFLOAT16: return "BFloat16";
-    default: return "Undefined";
+    case WT_UINT8:
+      return "Byte";
+    case WT_INT8:
+      return "Char";
+    case WT_INT16:
+      return "Short";
+    case WT_INT32:
+      return "Int";
+    case WT_INT64:
+      return "Long";
+    case WT_FLOAT16:
+      return "Half";
+    case WT_FLOAT32:
+      return "Float";
+    case WT_FLOAT64:
+      return "Double";
+    case WT_BOOL:
+      return "Bool";
+    case WT_BFLOAT16:
+      return "BFloat16";
+    default:
+      return "Undefined";
   }
 }
 

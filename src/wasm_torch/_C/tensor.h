@@ -175,6 +175,13 @@ bool tensor_same_size(const Tensor *a, const Tensor *b);
 Tensor *tensor_contiguous(Tensor *t);
 Tensor *tensor_cast(Tensor *t, int dtype);
 int tensor_copy_into(Tensor *out, Tensor *self);
+extern PyGetSetDef tensor_getset[];
+extern PyMethodDef tensor_methods[];
+int tensor_module_init(PyObject *module);
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+extern PyTypeObject *Size_Type;
+int size_module_init(PyObject *module);
 PyObject *size_to_object(int ndim, const wt_word *size); /* a Size */
 PyObject *words_to_tuple(int count, const wt_word *values);
 PyObject *words_to_list(int count, const wt_word *values);
@@ -182,8 +189,6 @@ PyObject *words_to_list(int count, const wt_word *values);
 int parse_words(PyObject *object, wt_word *out, bool allow_scalar, const char *what);
 int wrap_dim(PyObject *dim_object, int ndim, int *dim);
 int wrap_dim_value(long dim, int ndim, int *out);
-int tensor_module_init(PyObject *module);
-extern PyTypeObject *Size_Type;
 
 /* Reads a dimension below `limit` without raising; false where it is out of range or no int. */
 bool plain_dim(PyObject *object, int limit, int *out);
@@ -242,6 +247,7 @@ extern PyTypeObject *Node_Type;
 /* Records `op` if grad mode is on and an argument requires grad. 0, or -1 with an exception. */
 int record(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs, int output_count);
 bool any_tracks_grad(PyObject *const *args, int count);
+int row_module_init(PyObject *module);
 int autograd_module_init(PyObject *module);
 /* The node and output number through which gradients reach t; node is a new reference or NULL. */
 int gradient_edge(Tensor *t, struct Node **node, uint32_t *output_nr);
@@ -303,6 +309,8 @@ int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags);
 void tensor_releasebuffer(PyObject *self, Py_buffer *view);
 #endif
 int convert_module_init(PyObject *module);
+int geometry_module_init(PyObject *module);
+int raw_module_init(PyObject *module);
 int launch_module_init(PyObject *module);
 
 #endif
