@@ -17,7 +17,7 @@ class Digits(nn.Module):
         self.output = nn.Linear(64 * 7 * 7, 10)
 
     def forward(self, images):  # (N, 1, 28, 28) bytes -> (N, 10)
-        x = images.float() / 255
+        x = (images.float() / 255 - 0.1307) / 0.3081
         x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
         x = F.max_pool2d(F.relu(self.norm2(self.conv2(x))), 2)
         return self.output(x.flatten(1))
