@@ -10,7 +10,21 @@ import torch
 
 import wasm_torch
 
-SHAPES = [(1,), (5,), (15,), (16,), (17,), (31,), (100,), (1001,), (3, 5), (4, 4), (7, 9, 11), (0,), ()]
+SHAPES = [
+    (1,),
+    (5,),
+    (15,),
+    (16,),
+    (17,),
+    (31,),
+    (100,),
+    (1001,),
+    (3, 5),
+    (4, 4),
+    (7, 9, 11),
+    (0,),
+    (),
+]
 SEEDS = [0, 1, 12345, 2**40]
 
 
@@ -68,8 +82,12 @@ def test_normal(shape: tuple[int, ...], seed: int, draw: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda t: t.nn.Linear(7, 5), lambda t: t.nn.Conv2d(3, 8, 3), lambda t: t.nn.Conv1d(4, 6, 5),
-        lambda t: t.nn.LSTM(3, 4, 2), lambda t: t.nn.ConvTranspose2d(3, 4, 3), lambda t: t.nn.GRU(5, 3),
+        lambda t: t.nn.Linear(7, 5),
+        lambda t: t.nn.Conv2d(3, 8, 3),
+        lambda t: t.nn.Conv1d(4, 6, 5),
+        lambda t: t.nn.LSTM(3, 4, 2),
+        lambda t: t.nn.ConvTranspose2d(3, 4, 3),
+        lambda t: t.nn.GRU(5, 3),
         lambda t: t.nn.Sequential(t.nn.Linear(3, 4), t.nn.ReLU(), t.nn.Linear(4, 2)),
         lambda t: t.nn.Bilinear(3, 4, 5),
     ],
@@ -85,8 +103,16 @@ def test_initial_weights(make: Any) -> None:
 
 def test_a_stream_of_mixed_draws() -> None:
     def function(t: Any) -> Any:
-        parts = [t.rand(3), t.randn(5), t.randint(9, (4,)).float(), t.randn(20), t.rand(2, 2).view(-1),
-                 t.randperm(6).float(), t.randn(3, dtype=t.float64).float(), t.rand(1)]
+        parts = [
+            t.rand(3),
+            t.randn(5),
+            t.randint(9, (4,)).float(),
+            t.randn(20),
+            t.rand(2, 2).view(-1),
+            t.randperm(6).float(),
+            t.randn(3, dtype=t.float64).float(),
+            t.rand(1),
+        ]
         return t.cat(parts)
 
     expected, actual = both(function, 7)

@@ -265,7 +265,7 @@ static int check_inplace(Tensor *t) {
     return -1;
   }
   for (int d = 0; d < t->ndim; d++) {
-    if (t->stride[d] == 0 && t->size[d] > 1) {
+    if (t->stride[d] == 0 && t->size[d] > 1 && t->numel > 0) {
       PyErr_SetString(
           PyExc_RuntimeError,
           "unsupported operation: more than one element of the written-to tensor refers "

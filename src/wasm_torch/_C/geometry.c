@@ -3,6 +3,26 @@
 
 #include <string.h>
 
+/* For a size of which an element exceeds a word, as 3 GiB does in wasm. */
+static PyObject *raise_uncountable(PyObject *size, int dtype) {
+  PyErr_Clear();
+  PyObject *items = PyLong_Check(size) ? PyTuple_Pack(1, size) : PySequence_Tuple(size);
+  double bytes = dtype_size(dtype);
+  for (Py_ssize_t i = 0; items != NULL && i < PyTuple_Size(items); i++) {
+    PyObject *number = PyNumber_Float(PyTuple_GetItem(items, i));
+    if (number == NULL) {
+      Py_CLEAR(items);
+      break;
+    }
+    bytes *= PyFloat_AsDouble(number);
+    Py_DECREF(number);
+  }
+  if (items == NULL) return NULL;
+  Py_DECREF(items);
+  raise_out_of_memory(bytes);
+  return NULL;
+}
+
 static PyObject *empty(PyObject *module, PyObject *args, PyObject *kwargs) {
   (void)module;
   PyObject *size_object, *dtype_object = Py_None, *stride_object = Py_None;
@@ -14,16 +34,17 @@ static PyObject *empty(PyObject *module, PyObject *args, PyObject *kwargs) {
   wt_word size[WT_MAX_DIMS], stride[WT_MAX_DIMS];
   int dtype = dtype_from_object(dtype_object, default_dtype);
   int ndim = dtype < 0 ? -1 : parse_words(size_object, size, true, "empty(): argument 'size'");
-  if (ndim < 0) return NULL;
+  if (ndim < 0) {
+    bool uncountable = dtype >= 0 && PyErr_ExceptionMatches(PyExc_OverflowError);
+    return uncountable ? raise_uncountable(size_object, dtype) : NULL;
+  }
   for (int d = 0; d < ndim; d++) {
     if (size[d] < 0) {
-      PyObject *shape = words_to_tuple(ndim, size);
-      PyObject *list = shape == NULL ? NULL : PySequence_List(shape);
+      PyObject *list = words_to_list(ndim, size);
       if (list != NULL) {
         PyErr_Format(PyExc_RuntimeError, "Trying to create tensor with negative dimension %zd: %R",
                      (Py_ssize_t)size[d], list);
       }
-      Py_XDECREF(shape);
       Py_XDECREF(list);
       return NULL;
     }

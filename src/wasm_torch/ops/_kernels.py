@@ -33,7 +33,7 @@ def numel(size: Iterable[int]) -> int:
 
 
 def empty_like(tensor: Tensor, dtype: Any = None) -> Tensor:
-    """Uninitialised, of the shape of ``tensor`` and, where that is dense, of its strides."""
+    """Uninitialised, of the shape of ``tensor``, and of its strides or their order."""
     dtype = tensor.dtype if dtype is None else dtype
     if tensor.is_contiguous():
         return empty(tuple(tensor.shape), dtype)
@@ -41,26 +41,46 @@ def empty_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     expected = 1
     for stride, length in pairs:
         if length != 1 and stride != expected:
-            return empty(tuple(tensor.shape), dtype, restrided(tensor))
+            size = tuple(tensor.shape)
+            return empty(size, dtype, pointwise_stride(size, [tensor]))
         expected *= length
     return empty(tuple(tensor.shape), dtype, tuple(tensor.stride()))
 
 
-def restrided(tensor: Tensor) -> tuple[int, ...]:
-    """Dense strides in the memory order of ``tensor`` (torch.preserve_format)."""
-    if any(s == 0 and n > 1 for s, n in zip(tensor.stride(), tensor.shape, strict=True)):
-        order = sorted(
-            range(tensor.ndim),
-            key=lambda d: (tensor.stride(d) == 0, -tensor.stride(d)),
-        )
-        order = list(range(tensor.ndim)) if 0 in tensor.stride() else order
-    else:
-        order = sorted(range(tensor.ndim), key=lambda d: -tensor.stride(d))
-    strides, extent = [0] * tensor.ndim, 1
-    for d in reversed(order):
-        strides[d] = extent
-        extent *= max(tensor.shape[d], 1)
-    return tuple(strides)
+def pointwise_stride(size: Sequence[int], tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """Dense strides in the memory order of broadcast operands, as torch's TensorIterator has it:
+    the first operand that repeats along neither of two dims tells which of them is the inner one.
+    """
+    if tensors[0].is_contiguous() and tuple(tensors[0].shape) == tuple(size):
+        return contiguous_stride(size)
+    strides = [expand_to(tensor, size).stride() for tensor in tensors]
+    inner_first = list(reversed(range(len(size))))
+    for i in range(1, len(size)):
+        moving = i
+        for j in range(i - 1, -1, -1):
+            order = _compare_dims(size, strides, inner_first[j], inner_first[moving])
+            if order < 0:
+                break
+            if order > 0:
+                inner_first[j], inner_first[moving] = inner_first[moving], inner_first[j]
+                moving = j
+    result, extent = [0] * len(size), 1
+    for d in inner_first:
+        result[d] = extent
+        extent *= max(size[d], 1)
+    return tuple(result)
+
+
+def _compare_dims(size: Sequence[int], strides: list[tuple[int, ...]], a: int, b: int) -> int:
+    """Negative where dim ``a`` is the inner one, positive where ``b`` is, 0 where none tells."""
+    for stride in strides:
+        if stride[a] == 0 or stride[b] == 0:
+            continue
+        if stride[a] != stride[b]:
+            return stride[a] - stride[b]
+        if size[a] > size[b]:
+            return 1
+    return 0
 
 
 def as_float(tensor: Tensor) -> Tensor:
@@ -125,19 +145,11 @@ def expand_to(tensor: Tensor, size: Sequence[int]) -> Tensor:
 def ternary(name: str, a: Tensor, b: Tensor, c: Tensor, value: float, dtype: Any) -> Tensor:
     """Runs a ternary operator on tensors already of the dtypes it wants."""
     size = common_shape(a, b, c)
-    out = empty(size, dtype, _common_stride(size, a, b, c))
+    out = empty(size, dtype, pointwise_stride(size, [a, b, c]))
     if out.numel():
         operands = [expand_to(t, size) for t in (a, b, c)]
         launch("ternary", out, *operands, _C.TERNARY[name], value)
     return out
-
-
-def _common_stride(size: tuple[int, ...], *tensors: Tensor) -> tuple[int, ...] | None:
-    """The strides of the first full-size dense operand that is not row-major."""
-    full = [t for t in tensors if tuple(t.shape) == size]
-    if not full or any(t.is_contiguous() for t in full):
-        return None
-    return restrided(full[0])
 
 
 def fill(tensor: Tensor, value: Any) -> Tensor:

@@ -510,15 +510,15 @@ def run_inplace(row: Op, values: list[Any]) -> Any:
     _set_grad_enabled(False)
     try:
         result = row.kernel(*values)
-        if not _can_cast(result.dtype, self.dtype):
-            raise RuntimeError(
-                f"result type {scalar_name(result.dtype)} can't be cast to the desired output type "
-                f"{scalar_name(self.dtype)}"
-            )
         if result.shape != self.shape:
             raise RuntimeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape "
                 f"{list(result.shape)}"
+            )
+        if not _can_cast(result.dtype, self.dtype):
+            raise RuntimeError(
+                f"result type {scalar_name(result.dtype)} can't be cast to the desired output type "
+                f"{scalar_name(self.dtype)}"
             )
         _C.copy_into(self, result)
     finally:

@@ -10,6 +10,7 @@ from wasm_torch.ops._kernels import (
     binary,
     binary_float,
     cast,
+    contiguous,
     result_type,
     unary,
 )
@@ -121,7 +122,13 @@ def div(self: Any, other: Any, rounding_mode: str | None) -> Any:
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"'{rounding_mode}'"
         )
+    _refuse_bool(f"div_{rounding_mode}_cpu", self, other)
     return binary(f"div_{rounding_mode}", self, other)
+
+
+def _refuse_bool(kernel: str, self: Any, other: Any) -> None:
+    if result_type(self, other) is _C.bool:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
 alias("divide", "div")
@@ -155,6 +162,7 @@ def rdiv(self: Any, other: Any) -> Any:
     inplace=True,
 )
 def floor_divide(self: Any, other: Any) -> Any:
+    _refuse_bool("div_floor_cpu", self, other)
     return binary("div_floor", self, other)
 
 
@@ -177,6 +185,7 @@ def rfloordiv(self: Any, other: Any) -> Any:
     },
 )
 def remainder(self: Any, other: Any) -> Any:
+    _refuse_bool("remainder_cpu", self, other)
     return binary("remainder", self, other)
 
 
@@ -199,6 +208,7 @@ def rmod(self: Any, other: Any) -> Any:
     },
 )
 def fmod(self: Any, other: Any) -> Any:
+    _refuse_bool("fmod_cpu", self, other)
     return binary("fmod", self, other)
 
 
@@ -252,7 +262,7 @@ def pow_scalar(self: Any, exponent: Any) -> Any:
     },
 )
 def pow_of_scalar(self: Any, exponent: Any) -> Any:
-    return binary("pow", self, exponent)
+    return contiguous(binary("pow", self, exponent))  # torch's result is row-major
 
 
 def _pow_base(grad: Any, self: Any, exponent: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from wasm_torch import _C
 from wasm_torch.ops._kernels import (
     binary,
+    cast,
     ternary,
     unary,
     unary_float,
@@ -146,15 +147,36 @@ def no_gradient(grad: Any) -> Any:
     return FUNCTIONS["zeros_like"](grad)
 
 
-_same_row("abs", lambda grad, self: grad * self.sgn(), inplace=True)
 _same_row("sgn", no_gradient, inplace=True)
 _same_row("sign", no_gradient, inplace=True)
 _same_row("floor", no_gradient, inplace=True)
 _same_row("ceil", no_gradient, inplace=True)
 _same_row("trunc", no_gradient, inplace=True)
 _same_row("frac", lambda grad: grad, inplace=True)
-_same_row("square", lambda grad, self: grad * (2.0 * self), inplace=True, node="PowBackward0")
 _same_row("positive", lambda grad: grad)
+
+
+@op(
+    "abs(Tensor self) -> Tensor",
+    vjp=lambda grad, self: grad * self.sgn(),
+    family="pointwise",
+    inplace=True,
+)
+def absolute(self: Any) -> Any:
+    if self.dtype is _C.bool:
+        raise NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
+    return unary("abs", self)
+
+
+@op(
+    "square(Tensor self) -> Tensor",
+    vjp=lambda grad, self: grad * (2.0 * self),
+    family="pointwise",
+    inplace=True,
+    node="PowBackward0",
+)
+def square(self: Any) -> Any:
+    return unary("square", cast(self, _C.int64) if self.dtype is _C.bool else self)
 
 
 @op("neg(Tensor self) -> Tensor", vjp=lambda grad: -grad, family="pointwise", inplace=True)
@@ -170,7 +192,9 @@ def neg(self: Any) -> Any:
 @op("bitwise_not(Tensor self) -> Tensor", family="pointwise", inplace=True)
 def bitwise_not(self: Any) -> Any:
     if self.dtype.is_floating_point:
-        raise NotImplementedError(f"\"bitwise_not_cpu\" not implemented for '{scalar_name(self.dtype)}'")
+        raise NotImplementedError(
+            f"\"bitwise_not_cpu\" not implemented for '{scalar_name(self.dtype)}'"
+        )
     if self.dtype is _C.bool:
         return unary("logical_not", self)
     return unary("bitwise_not", self)

@@ -40,8 +40,11 @@ def _expand_masks(self: Any, indices: Sequence[Any]) -> list[Any]:
     return result + [None] * (self.ndim - len(result))
 
 
-def _index_geometry(self: Any, indices: list[Any]) -> tuple[tuple[int, ...], Any, Any]:
-    """Shape of the result, ``self`` laid out over it (stride 0 where indexed), and offsets."""
+def _index_geometry(self: Any, indices: list[Any]) -> tuple[tuple[int, ...], list[Any], Any]:
+    """Shape of the result, ``self`` and the indices laid out over it, and offsets.
+
+    ``self`` repeats (has stride 0) where it is indexed, an index where it does not apply.
+    """
     used = [d for d, index in enumerate(indices) if index is not None]
     shapes = [tuple(indices[d].shape) for d in used]
     try:
@@ -63,6 +66,7 @@ def _index_geometry(self: Any, indices: list[Any]) -> tuple[tuple[int, ...], Any
         *(self.stride(d) for d in after),
     )
     base = _C.as_strided(self, size, stride, self.storage_offset()) if _fits(self) else self
+    layout = [base]
     offsets_base = k.full((*common, *(1,) * len(after)), 0, _C.int64)
     for d in used:
         index = indices[d]
@@ -73,9 +77,10 @@ def _index_geometry(self: Any, indices: list[Any]) -> tuple[tuple[int, ...], Any
             (*wide.stride(), *(0,) * len(after)),
             wide.storage_offset(),
         )
+        layout.append(wide)
         if offsets_base.numel():
             k.launch("index_offset", offsets_base, wide, d, self.shape[d], self.stride(d))
-    return size, base, k.expand_to(offsets_base, size) if k.numel(size) else offsets_base
+    return size, layout, k.expand_to(offsets_base, size) if k.numel(size) else offsets_base
 
 
 def _fits(self: Any) -> bool:
@@ -89,10 +94,10 @@ def index_read(self: Any, indices: list[Any]) -> Any:
         return k.dense_copy(self)
     if self.numel() == 0:
         return _read_from_empty(self, expanded)
-    size, base, offsets = _index_geometry(self, expanded)
-    out = k.empty(size, self.dtype)
+    size, layout, offsets = _index_geometry(self, expanded)
+    out = k.empty(size, self.dtype, k.pointwise_stride(size, layout))
     if out.numel():
-        k.launch("gather_offsets", out, base, offsets)
+        k.launch("gather_offsets", out, layout[0], offsets)
     return out
 
 
@@ -111,7 +116,7 @@ def index_write(self: Any, indices: list[Any], values: Any, accumulate: bool) ->
         return
     if self.numel() == 0:
         return
-    size, base, offsets = _index_geometry(self, expanded)
+    size, layout, offsets = _index_geometry(self, expanded)
     own = tuple(values.shape)
     while len(own) > len(size) and own[0] == 1:
         own = own[1:]
@@ -124,7 +129,7 @@ def index_write(self: Any, indices: list[Any], values: Any, accumulate: bool) ->
             f"result of shape {list(size)}"
         )
     if k.numel(size):
-        k.launch("scatter_offsets", base, offsets, k.expand_to(values, size), accumulate)
+        k.launch("scatter_offsets", layout[0], offsets, k.expand_to(values, size), accumulate)
 
 
 def broadcasts(size: Sequence[int], target: Sequence[int]) -> bool:

@@ -31,7 +31,8 @@ def _mask(name: str, mask: Any) -> Any:
 def masked_fill(self: Any, mask: Any, value: Any) -> Any:
     if mask.dtype is not _C.bool:
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES[mask.dtype.name]}"
+            "masked_fill_ only supports boolean masks, but got mask with dtype "
+            f"{C_NAMES[mask.dtype.name]}"
         )
     if isinstance(value, _C.TensorBase) and value.ndim:
         raise RuntimeError(

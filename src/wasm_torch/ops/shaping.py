@@ -55,7 +55,7 @@ def cat(tensors: Sequence[Any], dim: int) -> Any:
     if (
         first.ndim > 1
         and not first.is_contiguous()
-        and all(t.stride() == k.restrided(t) for t in used)
+        and all(t.stride() == k.pointwise_stride(t.shape, [t]) for t in used)
     ):
         stride = _joined_stride(first, tuple(size))
     out = k.empty(tuple(size), dtype, stride)

@@ -124,7 +124,9 @@ def setitem(self: Any, item: Any, value: Any) -> None:
     if all(t is None for t in tensors):
         _assign(view if view is not self else self, value)
         return
-    value = value.to(self.dtype)
+    masks = all(t is None or t.dtype is _C.bool for t in tensors)
+    if masks and value.numel() == 1:
+        value = value.to(self.dtype)  # torch fills here
     run_inplace(index_put, [view, tuple(tensors), value, False])
 
 
