@@ -30,7 +30,7 @@ def test_strides_that_overflow_leave_the_storage(stride: int) -> None:
         wasm_torch.ones(4).as_strided((2**4,), (stride,))
 
 
-@pytest.mark.parametrize("size", [(2**62,), (2**62, 2**62), (2**31, 2**31)])
+@pytest.mark.parametrize("size", [(2**62,), (2**62, 2**62), (2**31, 2**31), (2**70,)])
 def test_sizes_beyond_the_memory(size: tuple[int, ...]) -> None:
     bytes_asked = 4
     for length in size:
