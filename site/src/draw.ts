@@ -1,142 +1,221 @@
-/** The drawing pad, and the picture of 28 x 28 that the network sees of it. */
+/** The drawing pad, and the 28 × 28 image that the network gets of what was drawn. */
+
+import { byId } from "./dom";
+
+/** The pad's coordinates, whatever its size on the screen. */
+const PAD = 280;
+const PEN = 20;
+/** Of the arrow keys. */
+const STEP = 14;
 
 export const SIDE = 28;
-const MNIST_BOX = 20;
+/** MNIST's digits fill a box of 20 × 20 pixels, with strokes about 2.6 pixels wide. */
+const BOX = 20;
+const STROKE = 2.6;
+/** What is smaller than this on the pad is not enlarged further: a dot stays a dot. */
+const SMALLEST = 70;
 
-export interface Pad {
-  /** 784 bytes, centred as MNIST's digits are; null where nothing is drawn. */
-  pixels(): Uint8Array | null;
-  clear(): void;
-}
+type Point = [x: number, y: number];
+type Drawing = CanvasDrawPath & CanvasPath & CanvasPathDrawingStyles;
 
-/** Ink of a canvas as one number in 0..1 a pixel. */
-function inkOf(canvas: HTMLCanvasElement): Float32Array {
-  const { width, height } = canvas;
-  const { data } = canvas.getContext("2d", { willReadFrequently: true })!.getImageData(0, 0, width, height);
-  return Float32Array.from({ length: width * height }, (_, i) => data[4 * i + 3]! / 255);
-}
-
-/** The box around the ink: left, top, right, bottom (excluded); null without any. */
-function boundsOf(ink: Float32Array, width: number): [number, number, number, number] | null {
-  let [left, top, right, bottom] = [Infinity, Infinity, -1, -1];
-  ink.forEach((value, i) => {
-    if (value < 0.1) return;
-    const [x, y] = [i % width, Math.floor(i / width)];
-    left = Math.min(left, x);
-    right = Math.max(right, x + 1);
-    top = Math.min(top, y);
-    bottom = Math.max(bottom, y + 1);
-  });
-  return right < 0 ? null : [left, top, right, bottom];
-}
-
-/** As MNIST was made: the ink scaled into 20 x 20, its centre of mass in the middle of 28 x 28. */
-function centred(canvas: HTMLCanvasElement): Uint8Array | null {
-  const bounds = boundsOf(inkOf(canvas), canvas.width);
-  if (!bounds) return null;
-  const [left, top, right, bottom] = bounds;
-  const scale = MNIST_BOX / Math.max(right - left, bottom - top);
-  const draw = (dx: number, dy: number) => {
-    const small = document.createElement("canvas");
-    small.width = small.height = SIDE;
-    const context = small.getContext("2d", { willReadFrequently: true })!;
-    context.imageSmoothingQuality = "high";
-    context.setTransform(scale, 0, 0, scale, dx - left * scale, dy - top * scale);
-    context.drawImage(canvas, 0, 0);
-    return inkOf(small);
-  };
-  const corner = [(SIDE - (right - left) * scale) / 2, (SIDE - (bottom - top) * scale) / 2] as const;
-  const first = draw(...corner);
-  let [mass, x, y] = [0, 0, 0];
-  first.forEach((value, i) => {
-    mass += value;
-    x += value * (i % SIDE);
-    y += value * Math.floor(i / SIDE);
-  });
-  const middle = (SIDE - 1) / 2;
-  const ink = draw(corner[0] + middle - x / mass, corner[1] + middle - y / mass);
-  return Uint8Array.from(ink, (value) => Math.round(255 * value));
-}
-
-/** Lets mouse, finger, pen and keyboard draw; ``onChange`` is called after every stroke's step. */
-export function createPad(canvas: HTMLCanvasElement, onChange: () => void): Pad {
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
-  const width = canvas.width / 14;
-  let last: { x: number; y: number } | null = null;
-  const cursor = { x: canvas.width / 2, y: canvas.height / 4, down: false };
-
-  const stroke = (from: { x: number; y: number }, to: { x: number; y: number }) => {
-    context.strokeStyle = getComputedStyle(canvas).color;
-    context.lineWidth = width;
-    context.lineCap = context.lineJoin = "round";
+function trace(context: Drawing, strokes: Point[][], width: number): void {
+  context.lineWidth = width;
+  context.lineCap = context.lineJoin = "round";
+  for (const [first, ...rest] of strokes) {
+    if (!first) continue;
     context.beginPath();
-    context.moveTo(from.x, from.y);
-    context.lineTo(to.x, to.y);
+    context.moveTo(...first);
+    // A line of no length is a dot, by its round caps.
+    context.lineTo(...first);
+    for (const point of rest) context.lineTo(...point);
     context.stroke();
-    onChange();
-  };
-  const place = (event: PointerEvent) => {
-    const box = canvas.getBoundingClientRect();
-    return {
-      x: ((event.clientX - box.left) / box.width) * canvas.width,
-      y: ((event.clientY - box.top) / box.height) * canvas.height,
-    };
-  };
-
-  canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    last = place(event);
-    stroke(last, { x: last.x + 0.01, y: last.y });
-    event.preventDefault();
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!last) return;
-    const next = place(event);
-    stroke(last, next);
-    last = next;
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, () => (last = null));
   }
-
-  canvas.addEventListener("keydown", (event) => {
-    const step = canvas.width / 28;
-    const moves: Record<string, [number, number]> = {
-      ArrowLeft: [-step, 0],
-      ArrowRight: [step, 0],
-      ArrowUp: [0, -step],
-      ArrowDown: [0, step],
-    };
-    const move = moves[event.key];
-    if (!move && event.key !== " ") return;
-    event.preventDefault();
-    const from = { x: cursor.x, y: cursor.y };
-    if (move) {
-      cursor.x = Math.min(canvas.width, Math.max(0, cursor.x + move[0]));
-      cursor.y = Math.min(canvas.height, Math.max(0, cursor.y + move[1]));
-    } else {
-      cursor.down = !cursor.down;
-    }
-    if (cursor.down) stroke(from, { x: cursor.x + 0.01, y: cursor.y });
-  });
-
-  return {
-    pixels: () => centred(canvas),
-    clear() {
-      context.clearRect(0, 0, canvas.width, canvas.height);
-      cursor.down = false;
-      onChange();
-    },
-  };
 }
 
-/** Shows 784 bytes in a canvas of 28 x 28, in the page's ink. */
-export function showPixels(canvas: HTMLCanvasElement, pixels: Uint8Array | null): void {
+/**
+ * Strokes as MNIST would hold them: scaled to the box and moved so that the centre of mass is the
+ * image's centre (LeCun, Cortes and Burges, "The MNIST database"). Returns SIDE × SIDE bytes.
+ */
+export function rasterize(strokes: Point[][]): Uint8Array {
+  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  const points = strokes.flat();
+  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+  const [left, right] = [Math.min(...xs), Math.max(...xs)];
+  const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
+  const scale = (BOX - STROKE) / Math.max(right - left, bottom - top, SMALLEST);
+
+  const render = (centreX: number, centreY: number) => {
+    context.reset();
+    const move = ([x, y]: Point): Point => [
+      (x - centreX) * scale + SIDE / 2,
+      (y - centreY) * scale + SIDE / 2,
+    ];
+    trace(context, strokes.map((stroke) => stroke.map(move)), STROKE);
+    const { data } = context.getImageData(0, 0, SIDE, SIDE);
+    return Uint8Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i + 3]!);
+  };
+
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  const [massX, massY] = centreOfMass(render(x, y));
+  return render(x + (massX - SIDE / 2) / scale, y + (massY - SIDE / 2) / scale);
+}
+
+/** Of SIDE × SIDE bytes, in pixels from the upper left corner. */
+function centreOfMass(pixels: Uint8Array): Point {
+  let [mass, x, y] = [0, 0, 0];
+  pixels.forEach((value, i) => {
+    mass += value;
+    x += value * ((i % SIDE) + 0.5);
+    y += value * (Math.floor(i / SIDE) + 0.5);
+  });
+  return mass ? [x / mass, y / mass] : [SIDE / 2, SIDE / 2];
+}
+
+/** ``pixels`` as ink of the element's text colour, one canvas pixel each. */
+function paint(canvas: HTMLCanvasElement, pixels: Uint8Array | null): void {
   const context = canvas.getContext("2d")!;
   context.clearRect(0, 0, SIDE, SIDE);
   if (!pixels) return;
-  const [r = 0, g = 0, b = 0] = getComputedStyle(canvas).color.match(/\d+/g)!.map(Number);
-  const image = context.createImageData(SIDE, SIDE);
-  pixels.forEach((value, i) => image.data.set([r, g, b, value], 4 * i));
-  context.putImageData(image, 0, 0);
+  context.fillStyle = getComputedStyle(canvas).color;
+  pixels.forEach((value, i) => {
+    context.globalAlpha = value / 255;
+    context.fillRect(i % SIDE, Math.floor(i / SIDE), 1, 1);
+  });
+  context.globalAlpha = 1;
+}
+
+export class Pad {
+  /** What the network sees: SIDE × SIDE bytes, or null while nothing is drawn. */
+  pixels: Uint8Array | null = null;
+  /** The digit, where the pad shows a test image. */
+  label: number | null = null;
+  private strokes: Point[][] = [];
+  private pointer: number | null = null;
+  private readonly canvas = byId<HTMLCanvasElement>("pad");
+  private readonly seen = byId<HTMLCanvasElement>("seen");
+  private readonly announcement = byId("pen");
+  private cursor: Point = [PAD / 2, PAD / 2];
+  private penDown = false;
+  private keyboard = false;
+
+  /** ``onChange`` is called when ``pixels`` has changed. */
+  constructor(private readonly onChange: () => void) {
+    const { canvas } = this;
+    canvas.width = canvas.height = 2 * PAD;
+    canvas.addEventListener("pointerdown", (event) => this.press(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    for (const type of ["pointerup", "pointercancel"] as const) {
+      canvas.addEventListener(type, (event) => this.release(event));
+    }
+    canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("blur", () => {
+      this.keyboard = this.penDown = false;
+      this.draw();
+    });
+  }
+
+  clear(): void {
+    this.strokes = [];
+    this.pointer = null;
+    this.penDown = false;
+    this.take(null, null);
+  }
+
+  /** Shows an image instead of a drawing; the next stroke replaces it. */
+  show(pixels: Uint8Array, label: number): void {
+    this.strokes = [];
+    this.penDown = false;
+    this.take(pixels, label);
+  }
+
+  /** Draws again, such as after a change of colours. */
+  draw(): void {
+    const context = this.canvas.getContext("2d")!;
+    context.setTransform(2, 0, 0, 2, 0, 0);
+    context.clearRect(0, 0, PAD, PAD);
+    context.strokeStyle = getComputedStyle(this.canvas).color;
+    paint(this.seen, this.pixels);
+    if (this.pixels && !this.strokes.length) {
+      context.drawImage(this.seen, 0, 0, PAD, PAD);
+    }
+    trace(context, this.strokes, PEN);
+    if (this.keyboard) {
+      context.strokeStyle = getComputedStyle(this.canvas).accentColor;
+      context.lineWidth = this.penDown ? 5 : 2;
+      context.beginPath();
+      context.arc(...this.cursor, PEN / 2 + 3, 0, 2 * Math.PI);
+      context.stroke();
+    }
+  }
+
+  private take(pixels: Uint8Array | null, label: number | null): void {
+    this.pixels = pixels;
+    this.label = label;
+    this.draw();
+    this.onChange();
+  }
+
+  private changed(): void {
+    this.take(rasterize(this.strokes), null);
+  }
+
+  private place(event: PointerEvent): Point {
+    const box = this.canvas.getBoundingClientRect();
+    return [
+      ((event.clientX - box.left) / box.width) * PAD,
+      ((event.clientY - box.top) / box.height) * PAD,
+    ];
+  }
+
+  private press(event: PointerEvent): void {
+    if (this.pointer !== null || event.button !== 0) return;
+    this.pointer = event.pointerId;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.keyboard = this.penDown = false;
+    this.strokes.push([this.place(event)]);
+    this.changed();
+  }
+
+  private move(event: PointerEvent): void {
+    if (event.pointerId !== this.pointer) return;
+    const events = event.getCoalescedEvents?.() ?? [];
+    for (const part of events.length ? events : [event]) {
+      this.strokes.at(-1)!.push(this.place(part));
+    }
+    this.changed();
+  }
+
+  private release(event: PointerEvent): void {
+    if (event.pointerId === this.pointer) this.pointer = null;
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const ways: Record<string, Point> = {
+      ArrowLeft: [-STEP, 0],
+      ArrowRight: [STEP, 0],
+      ArrowUp: [0, -STEP],
+      ArrowDown: [0, STEP],
+    };
+    const way = ways[event.key];
+    if (way) {
+      const inside = (value: number) => Math.max(0, Math.min(PAD, value));
+      this.cursor = [inside(this.cursor[0] + way[0]), inside(this.cursor[1] + way[1])];
+      if (this.penDown) this.strokes.at(-1)!.push(this.cursor);
+    } else if (event.key === " ") {
+      this.penDown = !this.penDown;
+      if (this.penDown) this.strokes.push([this.cursor]);
+      this.announcement.textContent = this.penDown ? "Pen down" : "Pen up";
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      this.clear();
+      this.announcement.textContent = "Cleared";
+    } else {
+      return;
+    }
+    event.preventDefault();
+    this.keyboard = true;
+    if (this.penDown) this.changed();
+    else this.draw();
+  }
 }

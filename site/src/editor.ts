@@ -64,10 +64,14 @@ export interface Editor {
   readonly edited: boolean;
 }
 
-/** An editor in ``parent`` holding ``source``. Ctrl+Enter (Cmd+Enter) calls ``onRun``. */
+/**
+ * An editor in ``parent`` holding ``edited``, or ``source`` where that is null; ``reset`` goes back
+ * to ``source``. Ctrl+Enter (Cmd+Enter) calls ``onRun``.
+ */
 export function createEditor(
   parent: HTMLElement,
   source: string,
+  edited: string | null,
   onRun: () => void,
   onChange: () => void,
 ): Editor {
@@ -78,7 +82,7 @@ export function createEditor(
   const view = new EditorView({
     parent,
     state: EditorState.create({
-      doc: source,
+      doc: edited ?? source,
       extensions: [
         lineNumbers(),
         history(),

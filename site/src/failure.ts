@@ -1,20 +1,53 @@
-/** What went wrong, where, and what to do about it. */
+/** The red box: what went wrong while loading or in the program, and what to do about it. */
 
 import { byId } from "./dom";
+import type { Stage } from "./protocol";
 
-/** Shows a failure; one of loading offers to reload, one of the user's program does not. */
-export function showFailure(where: string, reason: string, ofLoading: boolean): void {
-  byId("failure-title").textContent = ofLoading
-    ? `Loading stopped at: ${where.replace("…", "")}`
-    : `${where} raised an exception`;
-  byId("failure-remedy").textContent = ofLoading
-    ? "Reload the page; if that does not help, look whether the server still runs and offers this file."
-    : "Your edits are kept: mend the marked line and train again.";
-  byId("failure-text").textContent = reason;
-  byId("reload").hidden = !ofLoading;
-  byId("failure").hidden = false;
-}
+const LOADING: Record<Stage, { title: string; remedy: string }> = {
+  site: {
+    title: "The page is incomplete",
+    remedy: "“make demo” builds the site and serves it. Is the server still running?",
+  },
+  python: {
+    title: "Python did not start, or has stopped",
+    remedy: "The program in the editor is as you left it. Try again; that starts a new Python.",
+  },
+  data: {
+    title: "The digits could not be downloaded",
+    remedy: "“make site” puts the four MNIST files into the site's folder data/.",
+  },
+  wheel: {
+    title: "wasm-torch could not be installed",
+    remedy: "“make site” builds the wheel and puts it into the site's folder wheels/.",
+  },
+  threads: {
+    title: "The engine did not start",
+    remedy: "It needs a browser with WebAssembly SIMD: Chromium from 91, Firefox from 89.",
+  },
+};
+
+const box = byId("failure");
 
 export function hideFailure(): void {
-  byId("failure").hidden = true;
+  box.hidden = true;
+}
+
+function show(title: string, remedy: string, text: string, retry: boolean): void {
+  byId("failure-title").textContent = title;
+  byId("failure-remedy").textContent = remedy;
+  byId("failure-text").textContent = text;
+  byId("retry").hidden = !retry;
+  box.hidden = false;
+}
+
+export function showLoadingFailure(stage: Stage, reason: string): void {
+  const { title, remedy } = LOADING[stage];
+  show(title, remedy, reason, true);
+}
+
+/** An exception of the editor's program: its last line is the heading, the rest is below. */
+export function showProgramError(traceback: string, line: number | null): void {
+  const what = traceback.trimEnd().split("\n").at(-1)!;
+  const where = line === null ? "" : `Line ${line} is marked in the editor. `;
+  show(what, `${where}Change the program and press Train again.`, traceback.trimEnd(), false);
 }

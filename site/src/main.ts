@@ -1,259 +1,234 @@
-/** The page: loads the worker, shows what it reports, and sends it what the user does. */
+/** The demo page: an editor, a worker that runs its program, plots, and a pad to draw on. */
 
-import { byId, duration, integer, megabytes, percent } from "./dom";
-import { createPad, showPixels } from "./draw";
+import { Answer } from "./answer";
+import { byId, integer, percent } from "./dom";
+import { Pad } from "./draw";
 import { createEditor } from "./editor";
-import { showFailure, hideFailure } from "./failure";
+import { hideFailure, showLoadingFailure, showProgramError } from "./failure";
 import { whyNotIsolated } from "./isolation";
-import { Plot } from "./plot";
-import type { Progress, Reply, Request, Stage } from "./protocol";
-import { startPulse } from "./pulse";
-import { setUpTabs } from "./tabs";
-import { setUpTheme } from "./theme";
-import program from "./train.py";
-
-type State = "loading" | "ready" | "running" | "stopping" | "failed";
+import { Measurements } from "./measurements";
+import type { Reply, Site, Stage } from "./protocol";
+import { Session } from "./session";
+import { remember, remembered } from "./storage";
+import { followTheme } from "./theme";
+import trainModule from "./train.py";
 
 const ALL_IMAGES = 60_000;
-/** `?images=2000` trains on the first 2,000. */
-const trainingImages = Math.min(
-  ALL_IMAGES,
-  Math.max(64, Number(new URLSearchParams(location.search).get("images")) || ALL_IMAGES),
-);
+/** A program that has not heard Stop after this many milliseconds may be ended by force. */
+const STOP_PATIENCE = 2_000;
+/** Milliseconds between two predictions of the same drawing while the network learns. */
+const PREDICT_AGAIN = 500;
+/** Characters of printed text that are kept. */
+const MOST_OUTPUT = 50_000;
 
 const STAGES: Record<Stage, string> = {
-  site: "Looking up what to load…",
+  site: "Loading…",
   python: "Starting Python…",
-  data: "Fetching MNIST…",
-  wheel: "Installing wasm-shim-torch…",
-  threads: "Starting threads…",
+  data: "Downloading the digits…",
+  wheel: "Installing wasm-torch…",
+  threads: "Starting the engine…",
 };
 
-const status = byId("status");
-const progressBar = byId<HTMLProgressElement>("progress");
+type State = "loading" | "ready" | "running" | "failed";
+
+/** ``?images=2000`` in the address trains on fewer images. */
+function imagesWanted(): number {
+  const asked = Number.parseInt(new URLSearchParams(location.search).get("images") ?? "", 10);
+  return Number.isNaN(asked) ? ALL_IMAGES : Math.min(ALL_IMAGES, Math.max(64, asked));
+}
+
+const trainingImages = imagesWanted();
 const trainButton = byId<HTMLButtonElement>("train");
 const stopButton = byId<HTMLButtonElement>("stop");
-const resetButton = byId<HTMLButtonElement>("reset");
-const sampleButton = byId<HTMLButtonElement>("sample");
-
-const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-const send = (request: Request) => worker.postMessage(request);
+const progressBar = byId<HTMLProgressElement>("progress");
+const measurements = new Measurements();
+const answer = new Answer();
+const pad = new Pad(() => askForPrediction());
+const session = new Session(trainingImages, receive);
+const editor = createEditor(
+  byId("editor"),
+  trainModule,
+  remembered("program"),
+  train,
+  () => {
+    remember("program", editor.edited ? editor.text : null);
+    byId<HTMLButtonElement>("reset").disabled = !editor.edited;
+  },
+);
 
 let state: State = "loading";
-let canPredict = false;
+let stopTimer = 0;
 let testAccuracy: number | null = null;
+/** Whether the program has a network that can be asked. */
+let canPredict = false;
+/** The prediction and the test image that are on their way; null when none is. */
+let predicting: number | null = null;
+let predictAgain = false;
+let predictedAt = 0;
+let sampling: number | null = null;
 
-const lossPlot = new Plot(byId("loss-plot"), {
-  title: "Loss",
-  yLabel: "cross entropy",
-  top: (largest) => Math.max(0.5, Math.min(3, Math.ceil(largest * 2) / 2)),
-  format: (value) => value.toFixed(2),
-});
-const accuracyPlot = new Plot(byId("accuracy-plot"), {
-  title: "Accuracy",
-  yLabel: "of the batch",
-  top: () => 1,
-  format: (value) => percent(value, 0),
-});
-
-const editor = createEditor(byId("editor"), program, train, () => {
-  resetButton.disabled = !editor.edited;
-});
-
-function setState(next: State): void {
+function enter(next: State, status: string): void {
   state = next;
   document.body.dataset.state = next;
   trainButton.disabled = next !== "ready";
   stopButton.disabled = next !== "running";
-  byId("busy").textContent = next === "running" || next === "stopping" ? "training" : "idle";
+  byId<HTMLButtonElement>("sample").disabled = next !== "ready" && next !== "running";
+  clearTimeout(stopTimer);
+  stopButton.textContent = "Stop";
+  setStatus(status);
+}
+
+function setStatus(text: string): void {
+  const status = byId("status");
+  if (status.textContent !== text) status.textContent = text;
+}
+
+function load(): void {
+  hideFailure();
+  canPredict = false;
+  predicting = sampling = null;
+  progressBar.value = 0;
+  enter("loading", STAGES.site);
+  answer.say("Train first; then draw.");
+  session.start();
 }
 
 function train(): void {
   if (state !== "ready") return;
   hideFailure();
   editor.mark(null);
+  measurements.clear();
+  testAccuracy = null;
+  canPredict = false;
+  progressBar.value = 0;
   byId("output").textContent = "";
   byId("output-box").hidden = true;
-  testAccuracy = null;
-  for (const plot of [lossPlot, accuracyPlot]) plot.clear(trainingImages);
-  progressBar.value = 0;
-  status.textContent = "Training…";
-  setState("running");
-  send({ type: "run", source: editor.text });
+  enter("running", "Training…");
+  session.run(editor.text);
 }
 
+/** First asks the program to stop; a second press ends a Python that did not listen. */
 function stop(): void {
-  if (state !== "running") return;
-  setState("stopping");
-  status.textContent = "Stopping…";
-  send({ type: "stop" });
-}
-
-function showProgress(progress: Progress): void {
-  const { seen, total, loss, accuracy, seconds, threads, memoryBytes } = progress;
-  progressBar.value = seen / total;
-  if (state === "running") {
-    status.textContent = `${integer.format(seen)} of ${integer.format(total)} images`;
+  if (stopButton.textContent === "End Python") {
+    load();
+    setStatus("Restarting Python…");
+    return;
   }
-  lossPlot.add(seen, loss, total);
-  accuracyPlot.add(seen, accuracy, total);
-  if (seconds > 0) byId("throughput").textContent = integer.format(Math.round(seen / seconds));
-  byId("time").textContent = duration(seconds);
-  showUsage(threads, memoryBytes);
+  setStatus("Stopping…");
+  stopButton.disabled = true;
+  session.stop();
+  stopTimer = window.setTimeout(() => {
+    stopButton.disabled = false;
+    stopButton.textContent = "End Python";
+    setStatus("The program does not listen. It stops where it calls page.report, or with Python.");
+  }, STOP_PATIENCE);
 }
 
-function showUsage(threads: number, memoryBytes: number): void {
-  byId("threads").textContent = `${threads}`;
-  byId("memory").textContent = megabytes(memoryBytes);
-}
-
-function finish(outcome: string, predicts: boolean): void {
-  canPredict = predicts;
-  setState("ready");
-  status.textContent =
-    outcome === "stopped"
-      ? "Stopped."
-      : testAccuracy === null
-        ? "Done."
-        : `Done: ${percent(testAccuracy)} of the test images are read correctly.`;
-  byId("answer").textContent = canPredict ? "Draw a digit." : "Train first, then draw.";
-  predictDrawing();
-}
-
-// ---- drawing -----------------------------------------------------------------------------------
-const seen = byId<HTMLCanvasElement>("seen");
-const bars = Array.from({ length: 10 }, (_, digit) => {
-  const item = document.createElement("li");
-  item.innerHTML = `<span class="digit">${digit}</span><span class="bar"><i></i></span><output></output>`;
-  byId("bars").append(item);
-  return item;
-});
-/** The last picture asked about; answers to earlier ones are dropped. */
-let question = 0;
-let waiting = false;
-let current: Uint8Array | null = null;
-
-const pad = createPad(byId<HTMLCanvasElement>("pad"), () => {
-  current = pad.pixels();
-  showPixels(seen, current);
-  predictDrawing();
-});
-
-/** Asks about the current picture, one question at a time. */
-function predictDrawing(): void {
-  question += 1;
-  if (!current) return showProbabilities(null);
-  if (!canPredict || waiting || state === "running" || state === "stopping") return;
-  waiting = true;
-  send({ type: "predict", id: question, pixels: current });
-}
-
-function showProbabilities(probabilities: number[] | null): void {
-  const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
-  bars.forEach((item, digit) => {
-    const value = probabilities?.[digit] ?? 0;
-    item.classList.toggle("best", digit === best);
-    item.querySelector("i")!.style.width = `${100 * value}%`;
-    item.querySelector("output")!.textContent = probabilities ? percent(value) : "";
-  });
-  if (probabilities) {
-    byId("answer").textContent = `A ${best}, ${percent(probabilities[best]!, 0)} sure.`;
-  } else {
-    byId("answer").textContent = canPredict ? "Draw a digit." : "Train first, then draw.";
-  }
-}
-
-function answered(id: number, show: () => void): void {
-  waiting = false;
-  if (id === question) show();
-  else predictDrawing();
-}
-
-// ---- the worker's messages ---------------------------------------------------------------------
-worker.onmessage = ({ data }: MessageEvent<Reply>) => {
-  switch (data.type) {
+function receive(reply: Reply): void {
+  switch (reply.type) {
     case "loading":
-      progressBar.value = data.fraction;
-      status.textContent = STAGES[data.stage];
-      break;
+      progressBar.value = reply.fraction;
+      return setStatus(STAGES[reply.stage]);
     case "ready":
-      setState("ready");
       progressBar.value = 0;
-      status.textContent = "Ready.";
-      sampleButton.disabled = false;
-      showUsage(data.threads, data.memoryBytes);
-      byId("versions").textContent = `wasm-torch ${data.engine}, Pyodide ${data.python}`;
-      break;
+      byId("versions").textContent = `wasm-torch ${reply.engine} on Pyodide ${reply.python}`;
+      measurements.usage(reply.threads, reply.memoryBytes);
+      return enter("ready", "Ready.");
     case "failed":
-      setState("failed");
-      status.textContent = "This page could not be loaded.";
-      showFailure(STAGES[data.stage], data.reason, true);
-      break;
+      enter("failed", "Not ready.");
+      return showLoadingFailure(reply.stage, reply.reason);
     case "progress":
-      showProgress(data.progress);
-      break;
+      measurements.add(reply.progress);
+      progressBar.value = reply.progress.seen / reply.progress.total;
+      canPredict = true;
+      if (performance.now() - predictedAt > PREDICT_AGAIN) askForPrediction();
+      return;
     case "tested":
-      testAccuracy = data.accuracy;
-      accuracyPlot.mark(data.accuracy, `test ${percent(data.accuracy)}`);
-      break;
+      testAccuracy = reply.accuracy;
+      return measurements.tested(reply.accuracy);
     case "output":
-      byId("output-box").hidden = false;
-      byId("output").textContent += `${data.text}\n`;
-      break;
+      return print(reply.text);
     case "finished":
-      progressBar.value = data.outcome === "trained" ? 1 : progressBar.value;
-      finish(data.outcome, data.canPredict);
-      break;
+      return finish(reply);
     case "error":
-      canPredict = data.canPredict;
-      setState("ready");
-      status.textContent = data.line ? `Stopped by an error in line ${data.line}.` : "Stopped by an error.";
-      editor.mark(data.line);
-      showFailure("Your program", data.traceback, false);
-      break;
+      canPredict = reply.canPredict;
+      measurements.finish();
+      enter("ready", "The program raised an exception.");
+      editor.mark(reply.line);
+      return showProgramError(reply.traceback, reply.line);
     case "prediction":
-      answered(data.id, () => showProbabilities(data.probabilities));
-      break;
     case "predictionFailed":
-      answered(data.id, () => showFailure("predict(image)", data.traceback, false));
-      break;
+      return showPrediction(reply);
     case "sample":
-      current = data.pixels;
-      showPixels(seen, current);
-      predictDrawing();
-      break;
+      if (reply.id !== sampling) return;
+      sampling = null;
+      pad.show(reply.pixels, reply.label);
   }
-};
-worker.onerror = (event) => {
-  setState("failed");
-  status.textContent = "This page could not be loaded.";
-  showFailure(STAGES.python, event.message || "The worker script did not load.", true);
-};
+}
 
-// ---- the page's own controls ---------------------------------------------------------------------
+function finish({ outcome, canPredict: able }: Extract<Reply, { type: "finished" }>): void {
+  canPredict = able;
+  measurements.finish();
+  if (outcome === "stopped") {
+    enter("ready", "Stopped.");
+  } else if (testAccuracy === null) {
+    enter("ready", "The program has ended.");
+  } else {
+    enter("ready", `Trained: it reads ${percent(testAccuracy)} of the test images right.`);
+  }
+  askForPrediction();
+}
+
+function print(text: string): void {
+  const output = byId("output");
+  const atEnd = output.scrollTop + output.clientHeight >= output.scrollHeight - 4;
+  output.textContent = `${output.textContent}${text}\n`.slice(-MOST_OUTPUT);
+  byId("output-box").hidden = false;
+  if (atEnd) output.scrollTop = output.scrollHeight;
+}
+
+/** Asks the network about the pad. One question is out at a time; the last one counts. */
+function askForPrediction(): void {
+  if (!pad.pixels || !canPredict) {
+    answer.say(canPredict ? "Draw a digit." : "Train first; then draw.");
+  } else if (predicting !== null) {
+    predictAgain = true;
+  } else {
+    predictAgain = false;
+    predictedAt = performance.now();
+    predicting = session.predict(pad.pixels);
+  }
+}
+
+function showPrediction(
+  reply: Extract<Reply, { type: "prediction" | "predictionFailed" }>,
+): void {
+  if (reply.id !== predicting) return;
+  predicting = null;
+  if (predictAgain) return askForPrediction();
+  if (!pad.pixels) return;
+  if (reply.type === "prediction") return answer.tell(reply.probabilities, pad.label);
+  const what = reply.traceback.trimEnd().split("\n").at(-1)!;
+  answer.say(`The program's predict(image) failed: ${what}`);
+}
+
+async function describeSite(): Promise<void> {
+  byId("image-count").textContent = integer.format(trainingImages);
+  const reason = await whyNotIsolated();
+  byId("isolation-text").textContent = reason;
+  byId("isolation").hidden = reason === null;
+  const site: Site = await (await fetch("site.json")).json();
+  byId("notebook-link").hidden = !site.lite;
+}
+
 trainButton.addEventListener("click", train);
 stopButton.addEventListener("click", stop);
-resetButton.addEventListener("click", () => editor.reset());
-byId("reload").addEventListener("click", () => location.reload());
+byId("retry").addEventListener("click", load);
+byId("reset").addEventListener("click", () => editor.reset());
 byId("clear").addEventListener("click", () => pad.clear());
-sampleButton.addEventListener("click", () => send({ type: "sample", id: question }));
-byId("image-count").textContent = integer.format(trainingImages);
-
-setUpTheme(byId<HTMLButtonElement>("theme"));
-setUpTabs();
-startPulse();
-showProbabilities(null);
-
-async function start(): Promise<void> {
-  const reason = await whyNotIsolated();
-  if (reason) {
-    byId("isolation-text").textContent = reason;
-    byId("isolation").hidden = false;
-  }
-  const notebook = byId<HTMLAnchorElement>("notebook-link");
-  const found = await fetch(notebook.href, { method: "HEAD" }).catch(() => null);
-  notebook.hidden = !found?.ok;
-}
-
-send({ type: "load", base: new URL(".", location.href).href, trainingImages });
-void start();
+byId("sample").addEventListener("click", () => (sampling = session.sample()));
+byId<HTMLButtonElement>("reset").disabled = !editor.edited;
+followTheme(() => pad.draw());
+load();
+// A site without site.json is reported by the worker.
+describeSite().catch(() => {});

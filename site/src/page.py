@@ -45,7 +45,7 @@ def mnist():
 async def report(seen: int, total: int, loss: float, accuracy: float) -> None:
     """Shows one training step: images seen so far and in all, the batch's loss and accuracy.
 
-    Lets the page speak every 50 ms. Raises Stopped after Stop was pressed.
+    Lets the page speak, as ``turn`` does.
     """
     now = time.perf_counter()
     if not _State.start:
@@ -60,6 +60,12 @@ async def report(seen: int, total: int, loss: float, accuracy: float) -> None:
         threads, memory = usage()
         seconds = now - _State.start
         _State.post("progress", seen, total, mean_loss, mean_accuracy, seconds, threads, memory)
+    await turn()
+
+
+async def turn() -> None:
+    """Lets the page speak, every 50 ms. Raises Stopped after Stop was pressed."""
+    now = time.perf_counter()
     if now - _State.last_turn >= TURN:
         _State.last_turn = now
         await asyncio.sleep(0)
@@ -83,13 +89,13 @@ def load(post, train_images, train_labels, test_images, test_labels, limit) -> N
     """Takes the idx files' bytes from the worker; ``limit`` training images are kept."""
     import wasm_torch as torch
 
-    def tensor(content, header):
-        return torch.frombuffer(content.to_py(), dtype=torch.uint8, offset=header)
+    def tensor(content, header, count=-1):
+        return torch.frombuffer(content.to_py(), dtype=torch.uint8, offset=header, count=count)
 
     _State.post = post
     _State.tensors = (
-        tensor(train_images, 16).view(-1, 1, 28, 28)[:limit],
-        tensor(train_labels, 8).long()[:limit],
+        tensor(train_images, 16, limit * 28 * 28).view(-1, 1, 28, 28),
+        tensor(train_labels, 8, limit).long(),
         tensor(test_images, 16).view(-1, 1, 28, 28),
         tensor(test_labels, 8).long(),
     )
@@ -124,11 +130,21 @@ def can_predict() -> bool:
 
 
 def predict(pixels):
-    """Ten probabilities for 784 bytes, from the program's own ``predict``."""
+    """Ten probabilities for 784 bytes, from the program's own ``predict``.
+
+    The program may be training meanwhile: its model is left in the mode that it was in.
+    """
     import wasm_torch as torch
 
+    if not can_predict():
+        raise LookupError("there are no predict(image) and model in it")
+    model = _State.namespace["model"]
+    training = model.training
     image = torch.frombuffer(pixels.to_py(), dtype=torch.uint8).view(28, 28)
-    return _State.namespace["predict"](image).tolist()
+    try:
+        return _State.namespace["predict"](image).tolist()
+    finally:
+        model.train(training)
 
 
 def describe(error: BaseException) -> tuple[str, int]:

@@ -1,25 +1,21 @@
-/** Light or dark: the system's choice until the button is pressed; then the user's, kept. */
+/** Light or dark: as the system says, until the button says otherwise. */
+
+import { byId } from "./dom";
+import { remember, remembered } from "./storage";
 
 const KEY = "theme";
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
-export function setUpTheme(button: HTMLButtonElement): void {
+/** Calls ``onChange`` whenever the colours have changed. */
+export function followTheme(onChange: () => void): void {
   const root = document.documentElement;
-  const dark = () =>
-    root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-  try {
-    const kept = localStorage.getItem(KEY);
-    if (kept === "dark" || kept === "light") root.dataset.theme = kept;
-  } catch {
-    // Storage may be forbidden; the choice then lasts as long as the page.
-  }
-  button.addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    try {
-      localStorage.setItem(KEY, root.dataset.theme);
-    } catch {
-      // As above.
-    }
+  const chosen = remembered(KEY);
+  if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
+  byId("theme").addEventListener("click", () => {
+    const current = root.dataset.theme ?? (dark.matches ? "dark" : "light");
+    root.dataset.theme = current === "dark" ? "light" : "dark";
+    remember(KEY, root.dataset.theme);
+    onChange();
   });
+  dark.addEventListener("change", onChange);
 }

@@ -54,4 +54,5 @@ right = 0
 with torch.no_grad():
     for index in torch.arange(len(test_images)).split(500):
         right += (model(test_images[index]).argmax(1) == test_labels[index]).sum().item()
+        await page.turn()
 page.tested(right / len(test_images))

@@ -14,14 +14,19 @@ interface Pyodide {
   FS: { writeFile(path: string, text: string): void };
 }
 
-const DATA = [
-  "train-images-idx3-ubyte",
-  "train-labels-idx1-ubyte",
-  "t10k-images-idx3-ubyte",
-  "t10k-labels-idx1-ubyte",
-] as const;
+const TRAINING_IMAGES = 60_000;
 const TEST_IMAGES = 10_000;
 const PIXELS = 28 * 28;
+/** Bytes of the idx files' headers. */
+const IMAGE_HEADER = 16;
+const LABEL_HEADER = 8;
+/** Each idx file and its bytes when unpacked. */
+const DATA = [
+  ["train-images-idx3-ubyte", IMAGE_HEADER + TRAINING_IMAGES * PIXELS],
+  ["train-labels-idx1-ubyte", LABEL_HEADER + TRAINING_IMAGES],
+  ["t10k-images-idx3-ubyte", IMAGE_HEADER + TEST_IMAGES * PIXELS],
+  ["t10k-labels-idx1-ubyte", LABEL_HEADER + TEST_IMAGES],
+] as const;
 
 let page: any;
 let testImages = new Uint8Array();
@@ -48,7 +53,9 @@ async function step<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
 }
 
 async function fetchFile(url: URL): Promise<Response> {
-  const response = await fetch(url);
+  const response = await fetch(url).catch((error: Error) => {
+    throw new Error(`${url.pathname}: ${error.message}`, { cause: error });
+  });
   if (!response.ok) throw new Error(`${url.pathname}: HTTP status ${response.status}`);
   return response;
 }
@@ -56,7 +63,7 @@ async function fetchFile(url: URL): Promise<Response> {
 /** Downloads the gzipped idx files and unpacks them; tells the fraction that has arrived. */
 async function fetchData(base: URL, onFraction: (fraction: number) => void) {
   const responses = await Promise.all(
-    DATA.map((name) => fetchFile(new URL(`data/${name}.gz`, base))),
+    DATA.map(([name]) => fetchFile(new URL(`data/${name}.gz`, base))),
   );
   const total = responses.reduce((sum, r) => sum + Number(r.headers.get("content-length")), 0);
   let received = 0;
@@ -69,11 +76,19 @@ async function fetchData(base: URL, onFraction: (fraction: number) => void) {
       },
     });
   return Promise.all(
-    responses.map(async (response) => {
+    responses.map(async (response, index) => {
+      const [name, bytes] = DATA[index]!;
+      const gunzip = new DecompressionStream("gzip");
       const unpacked = response
         .body!.pipeThrough(counted())
-        .pipeThrough(new DecompressionStream("gzip") as ReadableWritablePair<Uint8Array, Uint8Array>);
-      return new Uint8Array(await new Response(unpacked as ReadableStream).arrayBuffer());
+        .pipeThrough(gunzip as ReadableWritablePair<Uint8Array, Uint8Array>);
+      const content = await new Response(unpacked as ReadableStream).arrayBuffer().catch((error) => {
+        throw new Error(`data/${name}.gz is damaged or was cut short (${error.message})`);
+      });
+      if (content.byteLength !== bytes) {
+        throw new Error(`data/${name}.gz holds ${content.byteLength} bytes, ${bytes} expected`);
+      }
+      return new Uint8Array(content);
     }),
   );
 }
@@ -116,8 +131,8 @@ async function load(request: Extract<Request, { type: "load" }>): Promise<void> 
   done.python = 0.9;
   tell("data");
   const files = await data;
-  testImages = files[2]!.subarray(16);
-  testLabels = files[3]!.subarray(8);
+  testImages = files[2]!.subarray(IMAGE_HEADER);
+  testLabels = files[3]!.subarray(LABEL_HEADER);
 
   tell("threads");
   await step("threads", async () => {
@@ -127,7 +142,9 @@ async function load(request: Extract<Request, { type: "load" }>): Promise<void> 
   });
   done.python = 1;
   tell("threads");
-  const [threads, memoryBytes] = page.usage().toJs();
+  const usage = page.usage();
+  const [threads, memoryBytes] = usage.toJs();
+  usage.destroy();
   post({ type: "ready", python: pyodide.version, engine: site.version, threads, memoryBytes });
 }
 
