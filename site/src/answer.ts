@@ -35,7 +35,7 @@ export class Answer {
   /** Ten probabilities; ``label`` is known for test images only. */
   tell(probabilities: number[], label: number | null): void {
     const best = probabilities.indexOf(Math.max(...probabilities));
-    const certainty = percent(probabilities[best] ?? 0, 0);
+    const certainty = percent(probabilities[best] ?? 0);
     let text = `It reads a ${best}, ${certainty} sure.`;
     if (label !== null) {
       text += label === best ? ` The label says ${label} too.` : ` The label says ${label}.`;

@@ -8,8 +8,10 @@ import { hideFailure, showLoadingFailure, showProgramError } from "./failure";
 import { whyNotIsolated } from "./isolation";
 import { Measurements } from "./measurements";
 import type { Reply, Site, Stage } from "./protocol";
+import { startPulse } from "./pulse";
 import { Session } from "./session";
 import { remember, remembered } from "./storage";
+import { setUpTabs } from "./tabs";
 import { followTheme } from "./theme";
 import trainModule from "./train.py";
 
@@ -73,6 +75,7 @@ function enter(next: State, status: string): void {
   trainButton.disabled = next !== "ready";
   stopButton.disabled = next !== "running";
   byId<HTMLButtonElement>("sample").disabled = next !== "ready" && next !== "running";
+  byId("busy").textContent = next === "running" ? "training" : "idle";
   clearTimeout(stopTimer);
   stopButton.textContent = "Stop";
   setStatus(status);
@@ -141,6 +144,7 @@ function receive(reply: Reply): void {
       measurements.add(reply.progress);
       progressBar.value = reply.progress.seen / reply.progress.total;
       canPredict = true;
+      if (progressBar.value === 1) setStatus("All images seen; the program is finishing…");
       if (performance.now() - predictedAt > PREDICT_AGAIN) askForPrediction();
       return;
     case "tested":
@@ -229,6 +233,7 @@ byId("clear").addEventListener("click", () => pad.clear());
 byId("sample").addEventListener("click", () => (sampling = session.sample()));
 byId<HTMLButtonElement>("reset").disabled = !editor.edited;
 followTheme(() => pad.draw());
+setUpTabs(startPulse());
 load();
 // A site without site.json is reported by the worker.
 describeSite().catch(() => {});

@@ -3,8 +3,8 @@
 import { integer } from "./dom";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 560;
-const HEIGHT = 190;
+const WIDTH = 520;
+const HEIGHT = 200;
 const LEFT = 52;
 const RIGHT = 16;
 const TOP = 26;

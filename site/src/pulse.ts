@@ -7,12 +7,13 @@ const FRAME_BUDGET_MS = 1000 / 60;
 /** Frames longer than this fill the height. */
 const TALLEST_MS = 50;
 
-/** Measures while the page is visible; draws while the panel is. */
-export function startPulse(): void {
+/** Measures and draws while its panel is shown; call it when that has changed. */
+export function startPulse(): () => void {
   const canvas = byId<HTMLCanvasElement>("pulse-canvas");
   const panel = byId("pulse");
   const frames: { at: number; ms: number }[] = [];
   let previous = 0;
+  let request = 0;
 
   const draw = (now: number) => {
     const box = canvas.getBoundingClientRect();
@@ -23,7 +24,7 @@ export function startPulse(): void {
     for (const { at, ms } of frames) {
       const x = canvas.width * (1 - (now - at) / (1000 * SECONDS));
       const height = canvas.height * Math.min(1, ms / TALLEST_MS);
-      context.fillStyle = ms > 2 * FRAME_BUDGET_MS ? style.borderColor : style.color;
+      context.fillStyle = ms > 2 * FRAME_BUDGET_MS ? style.accentColor : style.color;
       context.fillRect(x, canvas.height - height, Math.max(1, devicePixelRatio), height);
     }
     const longest = frames.reduce((most, frame) => Math.max(most, frame.ms), 0);
@@ -36,12 +37,15 @@ export function startPulse(): void {
     if (previous) frames.push({ at: now, ms: now - previous });
     previous = now;
     while (frames.length && now - frames[0]!.at > 1000 * SECONDS) frames.shift();
-    if (!panel.hidden) draw(now);
-    requestAnimationFrame(tick);
+    draw(now);
+    request = requestAnimationFrame(tick);
   };
-  document.addEventListener("visibilitychange", () => {
+  const restart = () => {
+    cancelAnimationFrame(request);
     previous = 0;
     frames.length = 0;
-  });
-  requestAnimationFrame(tick);
+    if (!panel.hidden) request = requestAnimationFrame(tick);
+  };
+  document.addEventListener("visibilitychange", restart);
+  return restart;
 }

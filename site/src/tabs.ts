@@ -1,8 +1,9 @@
-/** The tabs of the measurements: arrows move between them, as the ARIA pattern asks. */
+/** The tabs of the measurements: arrow keys move between them (ARIA Authoring Practices, Tabs). */
 
 import { byId } from "./dom";
 
-export function setUpTabs(): void {
+/** Calls ``onSelect`` after every change. */
+export function setUpTabs(onSelect: () => void): void {
   const tabs = [byId("tab-training"), byId("tab-pulse")];
   const select = (chosen: HTMLElement) => {
     for (const tab of tabs) {
@@ -11,6 +12,7 @@ export function setUpTabs(): void {
       tab.tabIndex = selected ? 0 : -1;
       byId(tab.getAttribute("aria-controls")!).hidden = !selected;
     }
+    onSelect();
   };
   tabs.forEach((tab, i) => {
     tab.addEventListener("click", () => select(tab));
