@@ -27,7 +27,7 @@ def build(torch):
 
 
 def tensors(torch, images, labels):
-    """Bytes of idx files without headers, as standardised (N, 1, 28, 28) floats and (N) integers."""
+    """Bytes of idx files without headers: standardised (N, 1, 28, 28) floats, (N) integers."""
     pixels = torch.frombuffer(bytearray(images), dtype=torch.uint8)
     targets = torch.frombuffer(bytearray(labels), dtype=torch.uint8)
     return (pixels.view(-1, 1, 28, 28).float() / 255 - MEAN) / DEVIATION, targets.long()

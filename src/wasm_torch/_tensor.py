@@ -267,7 +267,7 @@ class Tensor(_C.TensorBase):
 
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, int, float)):
-            return bool((element == self).any().item())
+            return bool(FUNCTIONS["eq"](self, element).any().item())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
             f"{type(element)}."
