@@ -143,8 +143,30 @@ def _check(
             f"expected bias to be 1-dimensional with {channels} elements, but got bias of size "
             f"{list(bias.shape)} instead"
         )
-    if not transposed:
+    if transposed:
+        _check_output_padding(output_padding, stride, dilation)
+    else:
         _check_kernel_fits(input, weight, padding, dilation)
+
+
+def _check_output_padding(
+    output_padding: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> None:
+    triples = list(zip(output_padding, stride, dilation, strict=True))
+    if all(extra < step or extra < spread for extra, step, spread in triples):
+        return
+    if len(triples) == 1:
+        triples.insert(0, (0, 1, 1))  # torch runs one dim as two
+    dims = ("depth", "height", "width")[-len(triples) :]
+    names = ("output_padding", "stride", "dilation")
+    listed = " ".join(
+        f"{name}_{dim}: {triple[i]}"
+        for i, name in enumerate(names)
+        for dim, triple in zip(dims, triples, strict=True)
+    )
+    raise RuntimeError(
+        f"output padding must be smaller than either stride or dilation, but got {listed}"
+    )
 
 
 def _check_kernel_fits(

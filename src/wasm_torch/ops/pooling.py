@@ -184,6 +184,12 @@ def _avg_pool_row(count: int) -> None:
     ) -> _Window:
         if divisor == 0:
             raise RuntimeError("divisor must be not zero")
+        if count == 3 and any(n < k for n, k in zip(self.shape[-3:], kernel_size, strict=True)):
+            have, want = self.shape[-3:], kernel_size
+            raise RuntimeError(
+                f"input image (T: {have[0]} H: {have[1]} W: {have[2]}) smaller than kernel size "
+                f"(kT: {want[0]} kH: {want[1]} kW: {want[2]})"
+            )
         return _Window("avg", self, count, kernel_size, stride, padding, (1,) * count, ceil_mode)
 
     def gradient(

@@ -336,15 +336,10 @@ def constant_pad_nd(self: Any, pad: Any, value: Any) -> Any:
         d = self.ndim - 1 - i
         before, after = pad[2 * i], pad[2 * i + 1]
         size[d] += before + after
-        if size[d] < 0:
-            raise RuntimeError(
-                f"The input size {self.shape[d]}, plus negative padding {before} and {after} "
-                f"resulted in a negative output size, which is invalid. Check dimension {d} of "
-                "your "
-                "input."
-            )
         cut = max(-before, 0)
         source_size[d] -= cut + max(-after, 0)
+        if source_size[d] < 0:
+            raise RuntimeError("narrow(): length must be non-negative.")
         source_offset += cut * self.stride(d)
         starts[d] = max(before, 0)
     out = k.fill(k.empty(tuple(size), self.dtype, _pad_stride(self, tuple(size))), value)

@@ -39,7 +39,6 @@ def _check(input: Tensor, pad: Sequence[int], mode: str) -> None:
         raise NotImplementedError(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
         )
-    names = {"reflect": "reflection_pad", "replicate": "replication_pad"}
     for i in range(spatial):
         size, left, right = input.shape[-1 - i], pad[2 * i], pad[2 * i + 1]
         if mode == "reflect" and (left >= size or right >= size):
@@ -51,13 +50,20 @@ def _check(input: Tensor, pad: Sequence[int], mode: str) -> None:
         if mode == "circular":
             if left > size or right > size:
                 raise RuntimeError("Padding value causes wrapping around more than once.")
-            if left + right + size < 0:
+            cropped = size + min(left, 0) + min(right, 0)
+            if left + right + size < 0 or (cropped <= 0 and max(left, right) > 0):
                 raise RuntimeError("Negative padding value is resulting in an empty dimension")
-        elif left + right + size < 1:
-            raise RuntimeError(
-                f"{names[mode]}{spatial}d: input dimension {size} too small for padding "
-                f"({left}, {right})"
-            )
+    results = [input.shape[-1 - i] + pad[2 * i] + pad[2 * i + 1] for i in range(spatial)]
+    if mode != "circular" and max(results) < 1:
+        have, want = (
+            [f"{letter}: {n}" for letter, n in zip("WHD", sizes, strict=False)][::-1]
+            for sizes in (input.shape[::-1], results)
+        )
+        separator = " " if spatial == 3 else ", "
+        raise RuntimeError(
+            f"input ({separator.join(have[-spatial:])}) is too small. "
+            f"Calculated output {' '.join(want)}"
+        )
     minimum = input.dim() - spatial
     if mode != "circular" and 0 in input.shape[minimum:]:
         raise RuntimeError(
