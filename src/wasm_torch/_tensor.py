@@ -267,7 +267,8 @@ class Tensor(_C.TensorBase):
 
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, int, float)):
-            return bool(FUNCTIONS["eq"](self, element).any().item())
+            matches: Any = element == self
+            return bool(matches.any().item())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
             f"{type(element)}."
