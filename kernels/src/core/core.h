@@ -57,4 +57,16 @@ static inline bool wt_is_contiguous(const wt_tensor *tensor) {
   return true;
 }
 
+/* Offset in elements, by `stride`, of the position `index`, counted in row-major order of `size`.
+ */
+static inline wt_word wt_offset_of(wt_word index, wt_word ndim, const wt_word *size,
+                                   const wt_word *stride) {
+  wt_word offset = 0;
+  for (wt_word d = ndim - 1; d > 0; d--) {
+    offset += index % size[d] * stride[d];
+    index /= size[d];
+  }
+  return ndim > 0 ? offset + index * stride[0] : 0;
+}
+
 #endif

@@ -197,16 +197,4 @@ WT_INLINE void wt_element_combine(void *target, const void *source, wt_word dtyp
   }
 }
 
-/* ---- positions ----------------------------------------------------------------------------- */
-/* Offset in elements, by `stride`, of the p-th position (row-major) of a box of `ndim` sizes. */
-static inline wt_word wt_offset_of(wt_word p, wt_word ndim, const wt_word *size,
-                                   const wt_word *stride) {
-  wt_word offset = 0;
-  for (wt_word d = ndim - 1; d >= 0; d--) {
-    offset += p % size[d] * stride[d];
-    p /= size[d];
-  }
-  return offset;
-}
-
 #endif

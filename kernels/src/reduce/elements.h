@@ -42,17 +42,6 @@ static inline void *wt_element(const wt_tensor *tensor, wt_word offset) {
   return (char *)tensor->data + offset * (wt_word)wt_dtype_size(tensor->dtype);
 }
 
-/* Offset in elements of the position `index`, counted in row-major order of `size`. */
-static inline wt_word wt_offset_of(int64_t index, int ndim, const wt_word *size,
-                                   const wt_word *stride) {
-  wt_word offset = 0;
-  for (int d = ndim - 1; d > 0; d--) {
-    offset += (wt_word)(index % size[d]) * stride[d];
-    index /= size[d];
-  }
-  return ndim > 0 ? offset + (wt_word)index * stride[0] : 0;
-}
-
 static inline wt_word wt_min_word(wt_word a, wt_word b) { return a < b ? a : b; }
 
 /* Items a thread should take at once, so that its work is about 16 k elements. */

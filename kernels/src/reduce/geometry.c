@@ -80,8 +80,8 @@ bool wt_run_walk_next(wt_run_walk *walk) {
   }
   const wt_word run = reduction->reduced_size[inner];
   const int64_t left = walk->end - walk->position, to_edge = run - walk->position % run;
-  walk->offset = wt_offset_of(walk->position, reduction->reduced_dims, reduction->reduced_size,
-                              reduction->reduced_stride);
+  walk->offset = wt_offset_of((wt_word)walk->position, reduction->reduced_dims,
+                              reduction->reduced_size, reduction->reduced_stride);
   walk->length = (wt_word)(left < to_edge ? left : to_edge);
   return true;
 }

@@ -132,6 +132,7 @@ static void scan_chunk(const job *job, carry *carry, wt_word first, wt_word coun
 static void scan_lines(void *context, wt_word begin, wt_word end, int thread) {
   const job *job = context;
   (void)thread;
+  const bool wants_indices = wt_is_present(&job->args->indices);
   for (wt_word group = begin; group < end; group += LINES) {
     const wt_word lines = wt_min_word(LINES, end - group);
     carry carries[LINES];
@@ -140,7 +141,9 @@ static void scan_lines(void *context, wt_word begin, wt_word end, int thread) {
       carries[k] = start_of(job);
       offset[k] = wt_offset_of(group + k, job->outer_dims, job->size, job->stride);
       out_offset[k] = wt_offset_of(group + k, job->outer_dims, job->size, job->out_stride);
-      indices_offset[k] = wt_offset_of(group + k, job->outer_dims, job->size, job->indices_stride);
+      indices_offset[k] =
+          wants_indices ? wt_offset_of(group + k, job->outer_dims, job->size, job->indices_stride)
+                        : 0;
     }
     for (wt_word first = 0; first < job->length; first += CHUNK)
       for (wt_word k = 0; k < lines; k++)
