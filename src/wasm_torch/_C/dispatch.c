@@ -438,10 +438,11 @@ COMPARISON_BODY(ge)
 EXTREMUM_BODY(maximum)
 EXTREMUM_BODY(minimum)
 
-#define UNARY_BODIES(X) \
-  X(neg)                \
-  X(abs)                \
-  X(exp) X(log) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tanh) X(sigmoid) X(relu)
+/* clang-format off */
+#define UNARY_BODIES(X)                                                                           \
+  X(neg) X(abs) X(exp) X(log) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tanh)      \
+  X(sigmoid) X(relu)
+/* clang-format on */
 #define X(name)                                                                              \
   static PyObject *body_##name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) { \
     if (nargs == 1 && kwnames == NULL && tensor_check(args[0])) {                            \
@@ -473,13 +474,11 @@ MATMUL_BODY(mm)
 VIEW_BODIES(X)
 #undef X
 
-#define ALL_BODIES(X)                                                                      \
-  X(add)                                                                                   \
-  X(sub)                                                                                   \
-  X(mul)                                                                                   \
-  X(div)                                                                                   \
-  X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum) UNARY_BODIES(X) X(sum) X(mean) \
-      X(matmul) X(mm) VIEW_BODIES(X)
+/* clang-format off */
+#define ALL_BODIES(X)                                                                             \
+  X(add) X(sub) X(mul) X(div) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(maximum) X(minimum)           \
+  UNARY_BODIES(X) X(sum) X(mean) X(matmul) X(mm) VIEW_BODIES(X)
+/* clang-format on */
 
 #define X(name)                                                                               \
   static PyObject *method_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs,     \
