@@ -73,6 +73,8 @@ OUT = [
     "torch.where(v > 0, v, w, out=o)",
     "torch.clamp(v, min=0, out=o)",
     "torch.zeros(3, out=o)",
+    "torch.scatter(v, 1, torch.tensor([[0], [1], [1]]), 2.0, out=o)",
+    "torch.scatter(v, 1, torch.tensor([[0], [1], [1]]), w, reduce='add', out=o)",
 ]
 ASSIGN = [
     "v[1] = 5",

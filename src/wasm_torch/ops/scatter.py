@@ -136,6 +136,7 @@ def _with_reduce(plain: Any, inplace: bool) -> Any:
         reduce = kwargs.pop("reduce", None)
         if reduce is None:
             return plain(self, dim, index, *args, **kwargs)
+        options = {"out": kwargs.pop("out")} if "out" in kwargs else {}
         source = args[0] if args else kwargs.get("src", kwargs.get("value"))
         if reduce not in ("add", "multiply"):
             raise RuntimeError("reduce argument must be either add or multiply.")
@@ -143,7 +144,7 @@ def _with_reduce(plain: Any, inplace: bool) -> Any:
             source = k.full(tuple(index.shape), source, self.dtype)
         name = "scatter_reduce_" if inplace else "scatter_reduce"
         kind = {"add": "sum", "multiply": "prod"}[reduce]
-        return METHODS[name](self, dim, index, source, kind)
+        return FUNCTIONS[name](self, dim, index, source, kind, **options)
 
     call.__name__ = call.__qualname__ = "scatter_" if inplace else "scatter"
     return call

@@ -60,7 +60,7 @@ def _channel_dropout(
     # Of two dimensions, torch takes four-dimensional input without a batch as batched.
     if ndim == spatial + 1 and spatial != 2:
         result = _dropped(input.unsqueeze(0), p, training, inplace, [1, *_channel_shape(input)])
-        return result.squeeze(0)
+        return input if inplace else result.squeeze(0)
     return _dropped(input, p, training, inplace, _feature_shape(input))
 
 
