@@ -379,6 +379,7 @@ ERRORS = [
     "c(3).expand(2, 3).add_(1)",
     "(x(2) * 2).register_post_accumulate_grad_hook(print)",
     "c(2).retain_grad()",
+    "(x(2) * 2).backward([1])",
 ]
 
 
@@ -530,6 +531,23 @@ def error_inside_backward(t: Any) -> None:
     x = t.ones(2, requires_grad=True)
     y = x * 2
     y.register_hook(fail)
+    y.sum().backward()
+
+
+@error_case
+def hook_returns_a_number(t: Any) -> None:
+    x = t.ones(2, requires_grad=True)
+    x.register_hook(lambda grad: 3)
+    x.sum().backward()
+
+
+@error_case
+def hook_returns_another_size(t: Any) -> None:
+    def widen(grad: Any) -> Any:
+        return t.ones(3)
+
+    y = t.ones(2, requires_grad=True) * 2
+    y.register_hook(widen)
     y.sum().backward()
 
 

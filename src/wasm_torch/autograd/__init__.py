@@ -45,6 +45,11 @@ def _root_gradients(roots: Sequence[Any], grads: Any) -> list[Any]:
     from wasm_torch.ops import FUNCTIONS
 
     given = (None,) * len(roots) if grads is None else _tensors(grads)
+    for gradient in given:
+        if gradient is not None and not isinstance(gradient, _C.TensorBase):
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
+            )
     if len(given) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(given)} gradients")
     result = []

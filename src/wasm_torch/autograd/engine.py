@@ -212,7 +212,10 @@ def _call_hooks(hooks: dict[int, Any], gradient: Any) -> Any:
         replaced = hook(gradient)
         if replaced is not None:
             if not isinstance(replaced, TensorBase):
-                raise TypeError("hook must return a Tensor or None")
+                raise TypeError(f"expected Variable, but hook returned '{type(replaced).__name__}'")
+            if replaced.shape != gradient.shape:
+                name = getattr(hook, "__name__", "<unknown>")
+                raise RuntimeError(f"hook '{name}' has changed the size of value")
             gradient = replaced
     return gradient
 
