@@ -6,7 +6,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch._tensor_str import get_printoptions, set_printoptions
-from wasm_torch.ops._table import _can_cast
+from wasm_torch.ops._dtypes import can_cast
 
 __all__ = [
     "can_cast",
@@ -52,11 +52,6 @@ def numel(input: Any) -> int:
 def result_type(tensor1: Any, tensor2: Any) -> Any:
     """The dtype of an arithmetic operation on two tensors or numbers."""
     return _C.result_type(tensor1, tensor2)
-
-
-def can_cast(from_: Any, to: Any) -> bool:
-    """Whether torch's promotion rules allow writing ``from_`` into ``to``."""
-    return _can_cast(from_, to)
 
 
 def typename(obj: Any) -> str:

@@ -213,7 +213,7 @@ class Tensor(_C.TensorBase):
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """The name of the tensor's type, or a conversion."""
         if dtype is None:
-            from wasm_torch.ops._table import scalar_name
+            from wasm_torch.ops._dtypes import scalar_name
 
             return f"torch.{scalar_name(self.dtype)}Tensor"
         if isinstance(dtype, str):

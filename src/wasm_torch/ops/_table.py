@@ -34,6 +34,7 @@ from typing import Any, ClassVar
 from wasm_torch import _C
 from wasm_torch.ops._convert import Mismatch, converter, type_name
 from wasm_torch.ops._schema import REQUIRED, Schema, parse
+from wasm_torch.ops._writing import run_inplace, write_out
 from wasm_torch.return_types import return_type
 
 #: Every row by its qualified name, such as ``add.Tensor``.
@@ -494,128 +495,6 @@ def _composite_inplace(call: Callable[..., Any], name: str) -> Callable[..., Any
 
     inplace.__name__ = inplace.__qualname__ = name
     return inplace
-
-
-# ---- in place, and into given tensors ------------------------------------------------------------
-def run_inplace(row: Op, values: list[Any]) -> Any:
-    """Runs a row and writes its result into the first argument, whose history it joins."""
-    self = values[0]
-    mode = _get_mode()
-    if mode is not None:
-        return self.copy_(mode(row, values))
-    _C.check_inplace(self)
-    enabled = _grad_enabled()
-    if enabled and row.saves_first and _tracks_grad(values):
-        values = [METHODS["clone"](self), *values[1:]]  # the gradient wants the values of before
-    _set_grad_enabled(False)
-    try:
-        result = row.kernel(*values)
-        if result.shape != self.shape:
-            raise RuntimeError(
-                f"output with shape {list(self.shape)} doesn't match the broadcast shape "
-                f"{list(result.shape)}"
-            )
-        if not _can_cast(result.dtype, self.dtype):
-            raise RuntimeError(
-                f"result type {scalar_name(result.dtype)} can't be cast to the desired output type "
-                f"{scalar_name(self.dtype)}"
-            )
-        _C.copy_into(self, result)
-    finally:
-        _set_grad_enabled(enabled)
-    _C.record_inplace(row, tuple(values), self)
-    return self
-
-
-def _tracks_grad(values: list[Any]) -> bool:
-    return any(isinstance(v, _C.TensorBase) and v.requires_grad for v in values)
-
-
-def _can_cast(source: Any, target: Any) -> bool:
-    """torch.can_cast: not from float to integer, nor from a number to bool."""
-    if source.is_floating_point and not target.is_floating_point:
-        return False
-    return target is not _C.bool or source is _C.bool
-
-
-_SCALAR_NAMES = {
-    "uint8": "Byte",
-    "int8": "Char",
-    "int16": "Short",
-    "int32": "Int",
-    "int64": "Long",
-    "float16": "Half",
-    "float32": "Float",
-    "float64": "Double",
-    "bool": "Bool",
-    "bfloat16": "BFloat16",
-}
-
-
-#: What C++ calls a dtype, in a few of torch's errors.
-C_NAMES = {
-    "float32": "float",
-    "float64": "double",
-    "int64": "long int",
-    "int32": "int",
-    "int16": "short int",
-    "int8": "signed char",
-    "uint8": "unsigned char",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "bool": "bool",
-}
-
-
-def scalar_name(dtype: Any) -> str:
-    """The name by which torch's errors call a dtype: 'Float', 'Long', ..."""
-    return _SCALAR_NAMES[dtype.name]
-
-
-def write_out(name: str, out: Any, compute: Callable[[], Any], args: tuple[Any, ...]) -> Any:
-    """Computes and writes into ``out``, a tensor or a tuple of them, resizing it where needed."""
-    involved = [*args, *(out if isinstance(out, (tuple, list)) else (out,))]
-    tensors = [t for t in involved if isinstance(t, _C.TensorBase)]
-    if _grad_enabled() and any(t.requires_grad for t in tensors):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
-            "but one of the arguments requires grad."
-        )
-    result = compute()
-    if isinstance(out, (tuple, list)):
-        for target, value in zip(out, result, strict=True):
-            _store(target, value)
-        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
-    _store(out, result)
-    return out
-
-
-def _store(out: Any, result: Any) -> None:
-    if not _can_cast(result.dtype, out.dtype):
-        raise RuntimeError(
-            f"result type {scalar_name(result.dtype)} can't be cast to the desired output type "
-            f"{scalar_name(out.dtype)}"
-        )
-    if out.shape != result.shape:
-        if out.numel() != 0:
-            _warn_resize(out, result)
-        out.resize_(result.shape)
-    _C.copy_into(out, result.detach() if result.requires_grad else result)
-    _C.bump(out)
-
-
-def _warn_resize(out: Any, result: Any) -> None:
-    import warnings
-
-    warnings.warn(
-        f"An output with one or more elements was resized since it had shape {list(out.shape)}, "
-        f"which does not match the required output shape {list(result.shape)}. This behavior is "
-        "deprecated, and in a future PyTorch release outputs will not be resized unless they have "
-        "zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero "
-        "elements with t.resize_(0).",
-        UserWarning,
-        stacklevel=4,
-    )
 
 
 # ---- connecting the C fast paths -----------------------------------------------------------------

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from wasm_torch import _C
+from wasm_torch.ops._dtypes import scalar_name
 from wasm_torch.ops._kernels import (
     binary,
     result_type,
 )
-from wasm_torch.ops._table import FUNCTIONS, alias, composite, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, alias, composite, op
 
 
 def _comparison_row(name: str) -> None:

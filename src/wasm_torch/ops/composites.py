@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from wasm_torch import _C
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite
 from wasm_torch.return_types import return_type
 
 

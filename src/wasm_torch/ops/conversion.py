@@ -14,7 +14,8 @@ from wasm_torch._formats import (
 )
 from wasm_torch.ops import _kernels as k
 from wasm_torch.ops._kernels import _number
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, run_inplace
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
+from wasm_torch.ops._writing import run_inplace
 from wasm_torch.ops.creation import check_device, like_allocated, size_argument, tensor_of
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from wasm_torch import _C
 from wasm_torch._formats import channels_last_stride
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, op, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, op
 
 
 def spatial(t: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wasm_torch import _C
+from wasm_torch.ops._dtypes import scalar_name
 from wasm_torch.ops._kernels import (
     binary,
     cast,
@@ -14,7 +15,7 @@ from wasm_torch.ops._kernels import (
     unary,
     unary_float,
 )
-from wasm_torch.ops._table import FUNCTIONS, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, op
 
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 SQRT_PI = math.sqrt(math.pi)

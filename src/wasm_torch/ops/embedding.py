@@ -6,7 +6,8 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, op, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, op
 from wasm_torch.ops.along_dim import index_select, scatter_along
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, composite, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, composite
 from wasm_torch.return_types import return_type
 
 _C_NAMES = {"float32": "float", "float64": "double", "int64": "long long", "int32": "int"}

@@ -6,7 +6,8 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import C_NAMES, FUNCTIONS, op, scalar_name
+from wasm_torch.ops._dtypes import C_NAMES, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, op
 from wasm_torch.ops.indexing import index_read, index_write
 from wasm_torch.ops.nonzero import nonzero_columns
 

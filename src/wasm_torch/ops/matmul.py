@@ -7,7 +7,8 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import C_NAMES, FUNCTIONS, METHODS, composite, op, scalar_name
+from wasm_torch.ops._dtypes import C_NAMES, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
 
 
 def gemm(out: Any, a: Any, b: Any, bias: Any = None, alpha: float = 1.0, beta: float = 0.0) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 from wasm_torch import _C
 from wasm_torch._random import Generator, default_generator
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
 from wasm_torch.ops.creation import (
     allocate,
     factory_options,

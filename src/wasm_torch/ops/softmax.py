@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, composite, op, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, composite, op
 
 
 def _softmax(self: Any, dim: int, log: bool) -> Any:

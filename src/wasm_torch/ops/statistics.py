@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from wasm_torch.ops._dtypes import scalar_name
 from wasm_torch.ops._kernels import (
     as_float,
     cast,
     wrap_dims,
 )
-from wasm_torch.ops._table import FUNCTIONS, composite, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, composite, op
 from wasm_torch.ops.reduction import reduce, reduced_count, restore_dims
 from wasm_torch.return_types import return_type
 

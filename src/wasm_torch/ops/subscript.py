@@ -6,7 +6,8 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, METHODS, run_inplace
+from wasm_torch.ops._table import FUNCTIONS, METHODS
+from wasm_torch.ops._writing import run_inplace
 from wasm_torch.ops.indexing import broadcasts, index, index_put
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wasm_torch import _C
+from wasm_torch.ops._dtypes import scalar_name
 from wasm_torch.ops._kernels import (
     binary,
     cast,
@@ -12,7 +13,7 @@ from wasm_torch.ops._kernels import (
     ternary,
     unary,
 )
-from wasm_torch.ops._table import FUNCTIONS, alias, composite, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, alias, composite, op
 
 
 # ---- three tensors -------------------------------------------------------------------------------

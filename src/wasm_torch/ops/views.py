@@ -7,8 +7,9 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch._formats import contiguous_format
+from wasm_torch.ops._dtypes import scalar_name
 from wasm_torch.ops._kernels import contiguous_stride, full, numel, wrap_dim, wrap_dims
-from wasm_torch.ops._table import FUNCTIONS, METHODS, alias, composite, op, scalar_name
+from wasm_torch.ops._table import FUNCTIONS, METHODS, alias, composite, op
 
 _view = _C.view_of
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
-from wasm_torch.ops._table import FUNCTIONS, composite, op, scalar_name
+from wasm_torch.ops._dtypes import scalar_name
+from wasm_torch.ops._table import FUNCTIONS, composite, op
 from wasm_torch.ops.linalg._operands import (
     LinAlgError,
     batch_of,
