@@ -15,6 +15,30 @@ from wasm_torch.compiler import read
 ENGINE = Path(__file__).parents[2] / "build" / "engine" / "simd.wasm"
 
 
+def flat(result: Any) -> list[Any]:
+    """The tensors of a nest of tuples, lists and dicts, in order."""
+    if isinstance(result, (tuple, list)):
+        return [t for item in result for t in flat(item)]
+    if isinstance(result, dict):
+        return [t for item in result.values() for t in flat(item)]
+    return [result]
+
+
+def assert_same(got: list[Any], want: Any, tolerance: float = 1e-5) -> None:
+    """Same dtypes and shapes, and elements within the tolerance of the largest one."""
+    wanted = flat(want)
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted, strict=True):
+        assert a.dtype is b.dtype and tuple(a.shape) == tuple(b.shape)
+        if not a.numel():
+            continue
+        if not a.dtype.is_floating_point:
+            assert bool((a == b).all())
+            continue
+        scale = max(float(b.abs().max()), 1e-6)
+        assert float((a - b).abs().max()) <= tolerance * scale
+
+
 class SharedMemory(wasmtime.SharedMemory):
     """wasmtime 50 passes a pointer too many when a shared memory is imported."""
 
@@ -110,10 +134,18 @@ class Model:
         if status:
             node = described["nodes"][status >> 8] if status >> 8 < len(described["nodes"]) else {}
             raise RuntimeError(f"status {status & 255} in {node}")
-        return [
-            _C.from_buffer(engine.read(address, size), dtype, shape)
-            for address, size, dtype, shape in outputs
-        ]
+        return [self._tensor(*output) for output in outputs]
+
+    def state(self, name: str, method: str = "forward") -> Any:
+        """What a state holds now."""
+        states = [s["name"] for s in self.manifest["methods"][method]["states"]]
+        address = self.states[method][states.index(name)]
+        (weight,) = (t for t in self.manifest["weights"]["tensors"] if t["name"] == name)
+        dtype = _C.dtype_by_name(weight["dtype"])
+        return self._tensor(address, weight["bytes"], dtype, tuple(weight["shape"]))
+
+    def _tensor(self, address: int, size: int, dtype: Any, shape: tuple[int, ...]) -> Any:
+        return _C.from_buffer(self.engine.read(address, size), dtype, shape)
 
     def _output(self, want: dict[str, Any]) -> tuple[int, int, Any, tuple[int, ...]]:
         dtype = _C.dtype_by_name(want["dtype"])

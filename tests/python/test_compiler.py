@@ -9,12 +9,12 @@ import pytest
 
 import wasm_torch as torch
 from wasm_torch import nn
-from wasm_torch.compiler import LEVELS, compile
+from wasm_torch.compiler import LEVELS, DataDependent, UnsupportedModel, compile, read
 from wasm_torch.nn import functional as F
 from wasm_torch.trace import trace
 
 pytest.importorskip("wasmtime")
-from compiler_host import ENGINE, Engine, Model
+from compiler_host import ENGINE, Engine, Model, assert_same
 
 pytestmark = pytest.mark.skipif(not ENGINE.exists(), reason="the engine is not built")
 
@@ -22,28 +22,6 @@ pytestmark = pytest.mark.skipif(not ENGINE.exists(), reason="the engine is not b
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return Engine()
-
-
-def _flat(result: Any) -> list[Any]:
-    if isinstance(result, (tuple, list)):
-        return [t for item in result for t in _flat(item)]
-    if isinstance(result, dict):
-        return [t for item in result.values() for t in _flat(item)]
-    return [result]
-
-
-def _assert_same(got: list[Any], want: Any, tolerance: float = 1e-5) -> None:
-    wanted = _flat(want)
-    assert len(got) == len(wanted)
-    for a, b in zip(got, wanted, strict=True):
-        assert a.dtype is b.dtype and tuple(a.shape) == tuple(b.shape)
-        if not a.numel():
-            continue
-        if not a.dtype.is_floating_point:
-            assert bool((a == b).all())
-            continue
-        scale = max(float(b.abs().max()), 1e-6)
-        assert float((a - b).abs().max()) <= tolerance * scale
 
 
 def _check(engine: Engine, model: Callable[..., Any], *inputs: Any, level: str = "O3") -> bytes:
@@ -54,7 +32,7 @@ def _check(engine: Engine, model: Callable[..., Any], *inputs: Any, level: str =
     for given in (inputs, fresh):
         with torch.no_grad():
             want = model(*given)
-        _assert_same(compiled(*given), want)
+        assert_same(compiled(*given), want)
     return data
 
 
@@ -168,3 +146,133 @@ def test_function(engine: Engine, name: str, level: str) -> None:
     function, shapes = FUNCTIONS[name]
     torch.manual_seed(1)
     _check(engine, function, *(torch.randn(shape) for shape in shapes), level=level)
+
+
+# ---- states, methods, weights --------------------------------------------------------------------
+class Counter(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(2))
+
+    def forward(self, x: Any) -> Any:
+        self.count += x
+        return self.count * 2
+
+
+def test_a_written_buffer_is_a_state(engine: Engine) -> None:
+    counter = Counter()
+    compiled = Model(compile(trace(counter, torch.tensor([5.0, 5.0]))), engine)
+    assert [s["name"] for s in compiled.manifest["methods"]["forward"]["states"]] == ["count"]
+    step = torch.tensor([1.0, 2.0])
+    assert compiled(step)[0].tolist() == [2.0, 4.0]
+    assert compiled(step)[0].tolist() == [4.0, 8.0]
+
+
+def test_training_batch_norm_updates_its_statistics(engine: Engine) -> None:
+    norm, x = nn.BatchNorm1d(3), torch.randn(8, 3)
+    compiled = Model(compile(trace(norm, x)), engine)
+    fresh = nn.BatchNorm1d(3)
+    assert_same(compiled(x), fresh(x).detach())
+    names = [s["name"] for s in compiled.manifest["methods"]["forward"]["states"]]
+    assert {"running_mean", "running_var", "num_batches_tracked"} == set(names)
+    mean = compiled.state("running_mean")
+    assert_same([mean], fresh.running_mean)
+
+
+def test_methods_share_weights(engine: Engine) -> None:
+    net = nn.Linear(64, 64)
+    graphs = {
+        "forward": trace(net, torch.randn(2, 64)),
+        "twice": trace(lambda x: net(net(x)), torch.randn(3, 64)),
+    }
+    data = compile(graphs)
+    compiled = Model(data, engine)
+    x = torch.randn(3, 64)
+    assert_same(compiled(x, method="twice"), net(net(x)).detach())
+    assert_same(compiled(x[:2]), net(x[:2]).detach())
+    parameters = [t for t in compiled.manifest["weights"]["tensors"] if t["bytes"] > 256]
+    assert len(parameters) == 1
+
+
+def test_tied_weights_are_stored_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(10, 4)
+            self.head = nn.Linear(4, 10, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, ids: Any) -> Any:
+            return self.head(self.embedding(ids))
+
+    tensors = read(compile(trace(Tied(), torch.tensor([1, 2])))).manifest["weights"]["tensors"]
+    assert [t["name"] for t in tensors] == ["embedding.weight"]
+
+
+# ---- levels --------------------------------------------------------------------------------------
+def _nodes(level: str) -> list[str]:
+    manifest = read(compile(trace(mnist_net(), torch.randn(1, 1, 28, 28)), level)).manifest
+    return [node["op"] for node in manifest["methods"]["forward"]["nodes"]]
+
+
+def test_batch_norm_is_folded_from_o2_on() -> None:
+    assert _nodes("O1").count("aten.native_batch_norm") == 2
+    assert "aten.native_batch_norm" not in _nodes("O2") + _nodes("O3")
+
+
+def test_constants_are_folded_and_dead_nodes_dropped_from_o1_on() -> None:
+    weight = nn.Parameter(torch.randn(4))
+
+    def model(x: Any) -> Any:
+        x.exp()
+        return x + weight.exp()
+
+    def nodes(level: str) -> int:
+        file = read(compile(trace(model, torch.randn(4)), level))
+        return len(file.manifest["methods"]["forward"]["nodes"])
+
+    assert (nodes("O0"), nodes("O1")) == (3, 1)
+
+
+def test_memory_is_reused_in_place_from_o1_on() -> None:
+    def arena(level: str) -> int:
+        graph = trace(lambda x: x.exp().neg().cos().sum(), torch.randn(1000))
+        return read(compile(graph, level)).manifest["methods"]["forward"]["arena_bytes"]
+
+    assert arena("O1") == 4032 < arena("O0")
+
+
+def test_an_unknown_level_is_refused() -> None:
+    with pytest.raises(ValueError, match="optimization_level must be one of O0, O1, O2, O3"):
+        compile(trace(MLP, torch.randn(1, 8)), "O4")
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+def test_a_result_whose_size_depends_on_elements_is_refused() -> None:
+    with pytest.raises(DataDependent, match="nonzero: the model reads the elements"):
+        compile(trace(lambda x: x.nonzero(), torch.randn(3)))
+
+
+def test_random_numbers_are_refused() -> None:
+    layer = nn.Dropout(0.5).train()
+    with pytest.raises(UnsupportedModel, match=r"no random generator: call eval\(\)"):
+        compile(trace(layer, torch.randn(3)))
+
+
+def test_a_written_parameter_is_refused() -> None:
+    layer = nn.Linear(2, 2)
+
+    def model(x: Any) -> Any:
+        layer.weight.mul_(2)
+        return layer(x)
+
+    model.named_parameters = layer.named_parameters  # type: ignore[attr-defined]
+    model.named_buffers = layer.named_buffers  # type: ignore[attr-defined]
+    with pytest.raises(UnsupportedModel, match="writes into its parameter weight"):
+        trace(model, torch.randn(1, 2))
+
+
+def test_a_failed_kernel_names_its_node(engine: Engine) -> None:
+    compiled = Model(compile(trace(Embedded(), torch.tensor([[1, 2]]))), engine)
+    with pytest.raises(RuntimeError, match="embedding"):
+        compiled(torch.tensor([[1, 99]]))

@@ -15,6 +15,16 @@ class UnsupportedModel(ModelError):
     """The model does something that a compiled file cannot."""
 
 
+class RandomNumbers(UnsupportedModel):
+    """The model draws random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model draws random numbers, and a compiled model has no random generator: call "
+            "eval() on the model, or give it the numbers as an input"
+        )
+
+
 class NotWasm(ModelError):
     """The bytes are no WebAssembly module."""
 

@@ -69,7 +69,8 @@ def _run(node: Node, values: list[Any]) -> list[Any]:
     try:
         result = node.op.kernel(*values)
     except ModelError as error:
-        raise type(error)(f"{_place(node)}: {error}") from None
+        error.args = (f"{_place(node)}: {error}",)
+        raise
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UnsupportedModel(f"{_place(node)}: {error}") from error
     if result is None:

@@ -63,13 +63,16 @@ def read(data: bytes | bytearray | memoryview) -> ModelFile:
     if zlib.crc32(prefix[_HEADER_END:]) != checksum:
         raise Damaged("the code or the manifest of the model file is damaged: download it again")
     manifest = json.loads(bytes(_custom_sections(prefix)[MANIFEST]))
-    start = prefix_bytes + len(wasm.custom_head(WEIGHTS, weights_bytes))
+    head = wasm.custom_head(WEIGHTS, weights_bytes)
+    start = prefix_bytes + len(head)
     payload = view[start : start + weights_bytes]
     if len(payload) < weights_bytes:
         raise Truncated(
             f"the model file ends after {len(view)} bytes, but has {start + weights_bytes}: "
             "download it again"
         )
+    if bytes(view[prefix_bytes:start]) != head or len(view) != start + weights_bytes:
+        raise Damaged("the sections of the model file do not fit together: download it again")
     if f"crc32:{zlib.crc32(payload):08x}" != manifest["weights"]["checksum"]:
         raise Damaged("the weights of the model file are damaged: download it again")
     return ModelFile(prefix, manifest, payload)

@@ -14,7 +14,8 @@ from wasm_torch import _C
 from wasm_torch._formats import channels_last, channels_last_3d, channels_last_stride
 from wasm_torch.compiler.errors import DataDependent
 from wasm_torch.ops._kernels import contiguous_stride, numel
-from wasm_torch.ops._table import METHODS
+from wasm_torch.ops._table import FUNCTIONS, METHODS
+from wasm_torch.ops.subscript import getitem, setitem
 
 
 @dataclass(eq=False, slots=True)
@@ -117,6 +118,12 @@ class PlanTensor:
     def detach(self) -> PlanTensor:
         return self
 
+    def __getitem__(self, item: Any) -> Any:
+        return getitem(self, item)
+
+    def __setitem__(self, item: Any, value: Any) -> None:
+        setitem(self, item, value)
+
     # ---- elements ------------------------------------------------------------------------------
     def item(self) -> Any:
         raise DataDependent(
@@ -129,17 +136,25 @@ class PlanTensor:
 
 def _operator(name: str) -> Any:
     def method(self: PlanTensor, *args: Any) -> Any:
-        return METHODS[name](self, *args)
+        return (METHODS.get(name) or FUNCTIONS[name])(self, *args)
 
     return method
 
 
-for _special, _name in {
+#: Python's operators and the operations behind them.
+_OPERATORS = {
     "add": "add",
+    "radd": "add",
     "sub": "sub",
+    "rsub": "rsub",
     "mul": "mul",
+    "rmul": "mul",
     "truediv": "div",
+    "rtruediv": "rdiv",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
     "pow": "pow",
+    "rpow": "rpow",
     "matmul": "matmul",
     "and": "bitwise_and",
     "or": "bitwise_or",
@@ -151,11 +166,11 @@ for _special, _name in {
     "eq": "eq",
     "ne": "ne",
     "neg": "neg",
+    "abs": "abs",
     "invert": "bitwise_not",
-    "getitem": "__getitem__",
-}.items():
-    if _name in METHODS:
-        setattr(PlanTensor, f"__{_special}__", _operator(_name))
+}
+for _special, _name in _OPERATORS.items():
+    setattr(PlanTensor, f"__{_special}__", _operator(_name))
 PlanTensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 

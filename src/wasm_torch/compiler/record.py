@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wasm_torch import _C
-from wasm_torch.compiler.errors import DataDependent, UnsupportedModel
+from wasm_torch.compiler.errors import DataDependent, RandomNumbers
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor, expanded, pointwise_stride
 from wasm_torch.ops._raw import replaced
 
@@ -72,14 +72,10 @@ class Recorder:
         kinds = _C.KERNEL_FIELDS[name]
         if len(kinds) != len(fields):
             raise TypeError(f"{name}: wrong number of arguments ({len(fields)})")
+        if name in ("random", "seed"):
+            raise RandomNumbers
         values = []
-        for (field, kind), value in zip(kinds, fields, strict=True):
-            if kind == "address" and not isinstance(value, PlanTensor):
-                raise UnsupportedModel(
-                    f"the kernel {name} reads the state of this process ({field}): a compiled "
-                    "model has no random generator. Call eval() on the model, or give it the "
-                    "random numbers as an input."
-                )
+        for (_, kind), value in zip(kinds, fields, strict=True):
             known = kind != "tensor" or value is None
             values.append(value if known else self._plan(value))
         self._emit(name, *values)
@@ -263,28 +259,11 @@ class Recorder:
         """Plan tensors have no history."""
 
 
-_RECORDED = [
-    "launch",
-    "empty",
-    "as_strided",
-    "view_of",
-    "alias",
-    "reinterpret",
-    "contiguous",
-    "cast",
-    "copy_into",
-    "flip",
-    "set_geometry",
-    "unary",
-    "binary",
-    "reduce",
-    "result_type",
-    "from_data",
-    "check_inplace",
-    "bump",
-    "record_inplace",
-    "record",
-]
+_RECORDED = (
+    *("launch", "empty", "as_strided", "view_of", "alias", "reinterpret", "contiguous", "cast"),
+    *("copy_into", "flip", "set_geometry", "unary", "binary", "reduce", "result_type"),
+    *("from_data", "check_inplace", "bump", "record_inplace", "record"),
+)
 
 
 def _is_tensor(value: Any) -> bool:

@@ -45,8 +45,8 @@ class Weights:
         return PlanTensor(weight.buffer, tuple(tensor.shape), tensor.dtype)
 
     def _find(self, tensor: Any, name: str, role: str) -> Weight:
-        where = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, role)
-        key = where if tensor.numel() else id(tensor)
+        geometry = (tuple(tensor.shape), tensor.stride(), tensor.dtype)
+        key: Any = (tensor.data_ptr(), *geometry, role == "state") if tensor.numel() else id(tensor)
         weight = self._by_memory.get(key)
         if weight is None:
             if not name:

@@ -6,12 +6,13 @@ Every operation goes through the dispatch mode, which runs it and writes it down
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from wasm_torch import _C
-from wasm_torch.compiler.errors import UnsupportedModel
+from wasm_torch.compiler.errors import RandomNumbers, UnsupportedModel
 from wasm_torch.compiler.graph import Fill, Graph, Node, Value, Write
 from wasm_torch.ops._raw import replaced
 from wasm_torch.ops._table import TABLE
@@ -33,7 +34,10 @@ def trace(model: Callable[..., Any], example_inputs: Any) -> Graph:
         example_inputs = (example_inputs,)
     tracer = _Tracer(model)
     graph = tracer.graph
-    graph.input_tree = _tree(list(example_inputs), tracer.add_input)
+    graph.input_tree = [
+        _tree(item, tracer.add_input, name)
+        for name, item in zip(_parameter_names(model, example_inputs), example_inputs, strict=True)
+    ]
     previous = _C.set_grad_enabled(False)
     try:
         with tracer.active():
@@ -43,6 +47,16 @@ def trace(model: Callable[..., Any], example_inputs: Any) -> Graph:
     graph.output_tree = _tree(result, tracer.add_output)
     tracer.copy_written_constants()
     return graph
+
+
+def _parameter_names(model: Any, inputs: tuple[Any, ...]) -> list[str]:
+    """What the function, or the module's forward, calls its positional arguments."""
+    try:
+        signature = inspect.signature(getattr(model, "forward", model))
+        names = list(signature.bind(*inputs).arguments)
+    except (TypeError, ValueError):
+        names = []
+    return names if len(names) == len(inputs) else [f"input{i}" for i in range(len(inputs))]
 
 
 def _tree(nest: Any, leaf: Callable[[Any, str], int], path: str = "") -> Any:
@@ -81,10 +95,8 @@ class _Tracer:
     # ---- tensors and values --------------------------------------------------------------------
     def add_input(self, tensor: Any, path: str) -> int:
         """A tensor that the caller gives; its position among the inputs."""
-        dense = len(self.graph.inputs)
-        value = self.graph.add_input(f"input{dense}", tuple(tensor.shape), tensor.dtype)
-        self._register(tensor, value)
-        return dense
+        self._register(tensor, self.graph.add_input(path, tuple(tensor.shape), tensor.dtype))
+        return len(self.graph.inputs) - 1
 
     def add_output(self, tensor: Any, path: str) -> int:
         """A tensor that the model returns; its position among the outputs."""
@@ -182,6 +194,8 @@ class _Tracer:
         _copy_into(out, source)
 
     def _launch(self, kernel: Any, *fields: Any) -> None:
+        if kernel == "random":
+            raise RandomNumbers
         if self._tracing and self._is_known(fields[0]):
             if kernel != "fill":
                 raise UnsupportedModel(f"{kernel} in place cannot be traced")
