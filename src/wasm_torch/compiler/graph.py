@@ -65,9 +65,12 @@ _TRAINING = 5
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One application of a row. ``source`` says where in the model it stands."""
+    """One application of a row, or of a class here that has a row's ``name`` and ``kernel``.
 
-    op: Op | type[Write] | type[Fill]
+    ``source`` says where in the model it stands.
+    """
+
+    op: Any
     values: list[Any]
     outputs: list[Value] = field(default_factory=list)
     source: str = ""
