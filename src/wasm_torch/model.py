@@ -91,19 +91,21 @@ class Model:
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """The inputs of ``forward`` (of the only method, where that has another name)."""
-        return self.signature(self._default())[0]
+        return self.signature(self.default_method)[0]
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
         """The outputs of ``forward`` (of the only method, where that has another name)."""
-        return self.signature(self._default())[1]
+        return self.signature(self.default_method)[1]
 
     def signature(self, method: str) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
         """The inputs and the outputs of a method. Raises ModelInputError where there is none such."""
         entry = self._method(method)
         return _infos(entry["inputs"]), _infos(entry["outputs"])
 
-    def _default(self) -> str:
+    @property
+    def default_method(self) -> str:
+        """What calling the model runs: ``forward``, or the only method."""
         methods = self.methods
         return "forward" if "forward" in methods or len(methods) != 1 else methods[0]
 
@@ -121,7 +123,7 @@ class Model:
 
     # ---- running -----------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.call(self._default(), *args, **kwargs)
+        return self.call(self.default_method, *args, **kwargs)
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Runs a method.
@@ -129,13 +131,20 @@ class Model:
         Raises ModelInputError for inputs that do not fit, MemoryError where the engine's memory
         does not suffice, and IndexError or RuntimeError where a kernel refuses what it is given.
         """
+        results = list(self.call_flat(method, *args, **kwargs).values())
+        tree = self._method(method)["output_tree"]
+        return _unflatten(tree, results)
+
+    def call_flat(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Runs a method; its outputs by name, in order, without their nest. See `call`."""
         entry = self._method(method)
         if not self._blocks:
             raise ModelError("the model has been disposed of")
         tensors = _bind(_infos(entry["inputs"]), args, kwargs, method)
         with self._engine.lock:
             results = self._run(method, entry, tensors)
-        return _unflatten(entry["output_tree"], results)
+        names = [output["name"] for output in entry["outputs"]]
+        return dict(zip(names, results, strict=True))
 
     def _run(self, method: str, entry: dict[str, Any], tensors: list[Any]) -> list[Any]:
         engine, blocks = self._engine, []

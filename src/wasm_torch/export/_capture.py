@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,16 +42,20 @@ class Captured:
 class _Method(torch.nn.Module):
     """A callable as a module: torch.export exports modules, and this one's forward is the callable.
 
-    The owner of a bound method is a submodule, so that its weights keep one set of names.
+    The model that owns the weights is a submodule, so that they keep one set of names.
     """
 
     def __init__(self, owner: torch.nn.Module, function: Callable[..., Any]):
         super().__init__()
         self.owner = owner
-        self.function = function
+        signed = function.forward if isinstance(function, torch.nn.Module) else function
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
+        # Under the callable's own signature, from which torch.export names the inputs.
+        @functools.wraps(signed)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        self.forward = forward
 
 
 def split_example(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -14,6 +14,7 @@ from wasm_torch.compiler.graph import Graph, Value
 from wasm_torch.export._capture import Captured, module_path, place_of
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
 from wasm_torch.export._operations import arguments_by_name, convert, find, suggestion
+from wasm_torch.trace import _Tracer
 
 
 class WeightSet:
@@ -88,44 +89,57 @@ def refuse_unsupported(*methods: Captured) -> None:
         )
 
 
-class _Recording:
-    """One run: which tensor is which value of the graph."""
+class _Places:
+    """Where in the model the node that is running stands, as the tracer asks for it."""
+
+    def __init__(self) -> None:
+        self.place = ""
+
+    def where(self) -> str:
+        return self.place
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        yield
+
+
+class _Recording(_Tracer):
+    """The tracer of wasm_torch's own modules, given torch's graph to run."""
 
     def __init__(self, weights: WeightSet):
-        self._graph = Graph()
+        super().__init__(None)
         self._weights = weights
-        self._values: dict[int, Value] = {}
-        self._alive: list[Any] = []
-        self._source = ""
-        self._constants = 0
+        self._modules = self._places = _Places()
 
     def run(self, captured: Captured) -> Graph:
-        graph = self._graph
+        graph = self.graph
         environment: dict[str, Any] = {}
         for name, tensor in zip(captured.inputs, captured.example, strict=True):
-            ours = to_ours(tensor).clone()
-            self._know(ours, graph.add_input(name, tuple(ours.shape), ours.dtype))
-            environment[name] = ours
+            environment[name] = to_ours(tensor).clone()
+            self.add_input(environment[name], name)
         states: dict[str, Value] = {}
         for placeholder, (name, role, tensor) in captured.weights.items():
             value = self._weights.value(name, role, tensor)
-            # An alias: one weight may stand behind two placeholders, and a run may not change it.
-            own = _C.alias(value.data)
-            self._know(own, value)
-            environment[placeholder] = own
+            # An alias for each placeholder: one weight may stand behind several.
+            environment[placeholder] = _C.alias(value.data)
+            self._register(environment[placeholder], value)
             states[name] = value
-        with self._recording():
-            for node in captured.graph.nodes:
-                if node.op == "call_function":
-                    environment[node.name] = self._run_node(node, environment)
-        for name, result in captured.updates.items():
-            graph.write(states[name], self._value(environment[result]), name)
-        graph.outputs = [self._value(environment[source]) for _, source in captured.outputs]
-        graph.output_names = [name for name, _ in captured.outputs]
+        previous = _C.set_grad_enabled(False)
+        try:
+            with self.active():
+                for node in captured.graph.nodes:
+                    if node.op == "call_function":
+                        environment[node.name] = self._run_node(node, environment)
+        finally:
+            _C.set_grad_enabled(previous)
+        for name, source in captured.outputs:
+            self.add_output(environment[source], name)
         graph.input_tree, graph.output_tree = captured.input_tree, captured.output_tree
+        self.copy_written_constants()
+        for name, source in captured.updates.items():
+            graph.write(states[name], self.value(environment[source]), name)
         return graph
 
-    # ---- nodes ---------------------------------------------------------------------------------
     def _run_node(self, node: torch.fx.Node, environment: dict[str, Any]) -> Any:
         def look_up(argument: Any) -> Any:
             return environment[argument.name]
@@ -135,66 +149,10 @@ class _Recording:
             torch.fx.map_arg(node.args, look_up),
             torch.fx.map_arg(node.kwargs, look_up),
         )
-        self._source = module_path(node)
+        self._places.place = module_path(node)
         run = find(node.target)
         assert run is not None  # refuse_unsupported has passed
         try:
             return run({name: convert(value) for name, value in given.items()})
         except Exception as error:
             raise ExportError(f"{node.target} at {place_of(node)}: {error}") from error
-
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
-        grad = _C.set_grad_enabled(False)
-        _C.set_mode(self._row)
-        try:
-            yield
-        finally:
-            _C.set_mode(None)
-            _C.set_grad_enabled(grad)
-
-    def _row(self, row: Any, values: list[Any]) -> Any:
-        """The dispatch mode: runs a row and appends it to the graph."""
-        _C.set_mode(None)
-        try:
-            result = row.kernel(*values)
-        finally:
-            _C.set_mode(self._row)
-        results = list(result) if isinstance(result, (tuple, list)) else [result]
-        arguments = _map_tensors(list(values), self._value)
-        outputs = [
-            Value(f"v{len(self._alive) + i}", tuple(t.shape), t.dtype)
-            for i, t in enumerate(results)
-        ]
-        for i, (tensor, value) in enumerate(zip(results, outputs, strict=True)):
-            if id(tensor) in self._values:  # a kernel that gives back its argument
-                tensor = results[i] = _C.alias(tensor)
-            self._know(tensor, value)
-        self._graph.call(row, arguments, outputs, self._source)
-        if not isinstance(result, (tuple, list)):
-            return results[0]
-        return results if row.result_type is None else row.result_type(*results)
-
-    def _know(self, tensor: Any, value: Value) -> None:
-        self._values[id(tensor)] = value
-        self._alive.append(tensor)
-
-    def _value(self, tensor: Any) -> Value:
-        """The value of a tensor; one that no row made is a constant."""
-        value = self._values.get(id(tensor))
-        if value is None:
-            name = f"constant.{self._constants}"
-            self._constants += 1
-            value = self._graph.weight(name, _C.contiguous(tensor), "constant")
-            self._know(tensor, value)
-        return value
-
-
-def _map_tensors(arguments: Any, change: Any) -> Any:
-    if isinstance(arguments, _C.TensorBase):
-        return change(arguments)
-    if isinstance(arguments, (tuple, list)):
-        return type(arguments)([_map_tensors(item, change) for item in arguments])
-    return arguments
-
-
