@@ -10,9 +10,6 @@ import pytest
 import wasm_torch as torch
 from wasm_torch import nn
 from wasm_torch.compiler import LEVELS, DataDependent, UnsupportedModel, compile, read
-from wasm_torch.compiler.lower import lower
-from wasm_torch.compiler.passes import optimize
-from wasm_torch.compiler.weights import Weights
 from wasm_torch.nn import functional as F
 from wasm_torch.trace import trace
 
@@ -221,19 +218,6 @@ def _nodes(level: str) -> list[str]:
 def test_batch_norm_is_folded_from_o2_on() -> None:
     assert _nodes("O1").count("aten.native_batch_norm") == 2
     assert "aten.native_batch_norm" not in _nodes("O2") + _nodes("O3")
-
-
-def test_images_are_laid_out_channels_last_at_o3() -> None:
-    assert "to_channels_last" not in _nodes("O2")
-    assert _nodes("O3").count("to_channels_last") == 2
-    net = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
-
-    def copies(level: str) -> int:
-        graph = trace(net, torch.randn(1, 4, 8, 8))
-        optimize(graph, level)
-        return sum(launch.kernel == "copy" for launch in lower(graph, Weights()).launches)
-
-    assert (copies("O2"), copies("O3")) == (0, 2)  # before the first and after the last
 
 
 def test_constants_are_folded_and_dead_nodes_dropped_from_o1_on() -> None:

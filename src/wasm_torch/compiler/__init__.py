@@ -23,7 +23,6 @@ from wasm_torch.compiler.package import FORMAT, padded, read, write
 from wasm_torch.compiler.passes import LEVELS, optimize
 from wasm_torch.compiler.plan import plan
 from wasm_torch.compiler.weights import ALIGNMENT, Weights
-from wasm_torch.ops._table import TABLE
 from wasm_torch.version import __version__
 
 __all__ = [
@@ -104,13 +103,8 @@ def _method(method: Lowered, stored: list[Any]) -> dict[str, Any]:
         "states": [{"name": s.name, "weight": stored.index(s)} for s in method.states],
         "symbols": [],
         "arena_bytes": method.arena_bytes,
-        "nodes": [{"op": _op(n), "source": n.source} for n in graph.nodes],
+        "nodes": [{"op": f"aten.{n.name}", "source": n.source} for n in graph.nodes],
     }
-
-
-def _op(node: Node) -> str:
-    """torch's name where the node is a row of the table."""
-    return f"aten.{node.name}" if node.name in TABLE else node.name
 
 
 def _output_names(count: int) -> list[str]:

@@ -65,12 +65,9 @@ _TRAINING = 5
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One application of a row, or of a class here that has a row's ``name`` and ``kernel``.
+    """One application of a row. ``source`` says where in the model it stands."""
 
-    ``source`` says where in the model it stands.
-    """
-
-    op: Any
+    op: Op | type[Write] | type[Fill]
     values: list[Any]
     outputs: list[Value] = field(default_factory=list)
     source: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wasm_torch.compiler.graph import Graph
-from wasm_torch.compiler.passes import channels_last, constant_folding, dead_code, fold_batch_norm
+from wasm_torch.compiler.passes import constant_folding, dead_code, fold_batch_norm
 
 Pass = Callable[[Graph], None]
 
@@ -14,7 +14,7 @@ LEVELS: dict[str, tuple[Pass, ...]] = {
     "O0": (),
     "O1": (constant_folding.run, dead_code.run),
     "O2": (constant_folding.run, fold_batch_norm.run, dead_code.run),
-    "O3": (constant_folding.run, fold_batch_norm.run, dead_code.run, channels_last.run),
+    "O3": (constant_folding.run, fold_batch_norm.run, dead_code.run),
 }
 
 
