@@ -99,7 +99,7 @@ class Model:
         return self.signature(self.default_method)[1]
 
     def signature(self, method: str) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
-        """The inputs and the outputs of a method. Raises ModelInputError where there is none such."""
+        """The inputs and the outputs of a method. Raises ModelInputError where there is none."""
         entry = self._method(method)
         return _infos(entry["inputs"]), _infos(entry["outputs"])
 

@@ -1,6 +1,7 @@
 """The command line: ``wasm-torch export | inspect | run | bench | serve``.
 
-Exit codes: 0 done, 1 the command failed and said why, 2 the arguments make no sense, 130 interrupted.
+Exit codes: 0 done, 1 the command failed and said why, 2 the arguments make no sense, 130
+interrupted.
 """
 
 from __future__ import annotations

@@ -55,4 +55,6 @@ def _bench(options: argparse.Namespace) -> None:
         f"{method}  median {statistics.median(times):.2f} ms, fastest {min(times):.2f} ms, slowest "
         f"{max(times):.2f} ms over {len(times)} calls"
     )
-    print(f"memory  {megabytes(memory.heap_used)} in use, {megabytes(memory.peak_bytes)} at the peak")
+    print(
+        f"memory  {megabytes(memory.heap_used)} in use, {megabytes(memory.peak_bytes)} at the peak"
+    )

@@ -17,7 +17,9 @@ def add_to(commands: Any) -> None:
         "which a page gets no shared memory for threads.",
     )
     parser.add_argument("folder", nargs="?", default=".", help="what to serve (this folder)")
-    parser.add_argument("--port", type=int, default=8000, help="the port (8000); 0 picks a free one")
+    parser.add_argument(
+        "--port", type=int, default=8000, help="the port (8000); 0 picks a free one"
+    )
     parser.add_argument("--bind", default="127.0.0.1", help="the address (127.0.0.1)")
     parser.set_defaults(action=_serve)
 
@@ -50,6 +52,6 @@ def make_server(folder: Path, bind: str, port: int) -> ThreadingHTTPServer:
 
 def _serve(options: argparse.Namespace) -> None:
     with make_server(Path(options.folder), options.bind, options.port) as server:
-        host, port = server.server_address[:2]
-        print(f"serving {options.folder} at http://{host}:{port}/ (stop with Ctrl-C)", flush=True)
+        place = f"http://{options.bind}:{server.server_port}/"
+        print(f"serving {options.folder} at {place} (stop with Ctrl-C)", flush=True)
         server.serve_forever()

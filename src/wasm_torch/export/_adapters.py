@@ -81,15 +81,12 @@ def _nearest(input: Any, output_size: Any = None, scale_factors: Any = None) -> 
 
 
 @_adapter("upsample_bilinear2d.vec")
-def _bilinear(
-    input: Any, output_size: Any, align_corners: bool, scale_factors: Any = None
-) -> Any:
+def _bilinear(input: Any, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Any:
     scale = None if scale_factors is None else tuple(scale_factors)
     size = None if output_size is None else tuple(output_size)
     return functional.interpolate(
         input, size=size, scale_factor=scale, mode="bilinear", align_corners=align_corners
     )
-
 
 
 @_adapter("view", "_unsafe_view", "reshape")

@@ -67,9 +67,7 @@ def split_example(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (example,), {}
 
 
-def capture(
-    model: torch.nn.Module, function: Callable[..., Any] | None, example: Any
-) -> Captured:
+def capture(model: torch.nn.Module, function: Callable[..., Any] | None, example: Any) -> Captured:
     """Exports ``function`` of ``model`` (None: the model itself) for inputs such as ``example``.
 
     Raises ExportError where torch.export cannot follow the model.
@@ -178,7 +176,7 @@ def _plain(tree: Any) -> Any:
 
 
 def _output_names(tree: Any, count: int) -> list[str]:
-    """Names by the keys that lead to each output: ``output``, ``output_0``, ``logits``, ``past_0_1``."""
+    """Names by the keys that lead to each output: ``output``, ``output_0``, ``past_0_1``."""
     names = [""] * count
 
     def walk(tree: Any, path: str) -> None:

@@ -22,7 +22,7 @@ _NUMBER_OVERLOADS = {"Scalar": "Tensor", "Tensor_Scalar": "Tensor", "Tensor_mode
 
 
 def qualified_name(target: Any) -> str:
-    """``add.Tensor`` for aten.add.Tensor, ``gelu`` for aten.gelu.default; "" for what is no ATen."""
+    """``add.Tensor`` for aten.add.Tensor, ``gelu`` for aten.gelu.default; "" for others."""
     if not isinstance(target, torch._ops.OpOverload) or target.namespace != "aten":
         return ""
     name = target._schema.name.partition("::")[2]
@@ -31,7 +31,7 @@ def qualified_name(target: Any) -> str:
 
 
 def is_kept(target: Any) -> bool:
-    """Whether torch.export should leave an operation whole: it aliases nothing, and is known here."""
+    """Whether torch.export should leave an operation whole: known here, and aliasing nothing."""
     name = qualified_name(target)
     if not name or (name not in TABLE and name not in ADAPTERS):
         return False
@@ -62,8 +62,11 @@ def find(target: Any) -> Callable[[dict[str, Any]], Any] | None:
 def _takes(row: Op, target: Any) -> bool:
     """Whether a row's required arguments are all among those of an ATen schema."""
     theirs = {argument.name for argument in target._schema.arguments}
-    required = {a.name for a, d in zip(row.schema.arguments, row.defaults, strict=True)
-                if a.default is d and repr(d) == "<required>"}
+    required = {
+        a.name
+        for a, d in zip(row.schema.arguments, row.defaults, strict=True)
+        if a.default is d and repr(d) == "<required>"
+    }
     return required <= theirs
 
 
@@ -96,9 +99,7 @@ def _without_ignored(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in _IGNORED}
 
 
-def arguments_by_name(
-    target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def arguments_by_name(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """A node's arguments by the names of the ATen schema."""
     if target is operator.getitem:
         return {"sequence": args[0], "index": args[1]}

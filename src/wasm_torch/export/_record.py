@@ -109,7 +109,8 @@ class _Recording(_Tracer):
     def __init__(self, weights: WeightSet):
         super().__init__(None)
         self._weights = weights
-        self._modules = self._places = _Places()
+        self._places = _Places()
+        self._modules = self._places  # type: ignore[assignment]
 
     def run(self, captured: Captured) -> Graph:
         graph = self.graph

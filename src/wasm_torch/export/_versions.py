@@ -1,4 +1,4 @@
-"""The torch versions whose graphs were tested: their operations' schemas are what the rows expect."""
+"""The torch versions whose graphs were tested: the rows expect their operations' schemas."""
 
 from __future__ import annotations
 
