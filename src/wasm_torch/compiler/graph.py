@@ -59,6 +59,17 @@ class Fill:
             _C.launch("fill", target, number)
 
 
+class Raw:
+    """A raw function of the extension, which a composite calls outside of any row."""
+
+    def __init__(self, function: str):
+        self.function = function
+        self.name = f"_raw.{function}"
+
+    def kernel(self, *values: Any) -> Any:
+        return getattr(_C, self.function)(*values)
+
+
 #: The position of `training` in native_batch_norm, which then updates its running statistics.
 _TRAINING = 5
 
@@ -67,7 +78,7 @@ _TRAINING = 5
 class Node:
     """One application of a row. ``source`` says where in the model it stands."""
 
-    op: Op | type[Write] | type[Fill]
+    op: Op | Raw | type[Write] | type[Fill]
     values: list[Any]
     outputs: list[Value] = field(default_factory=list)
     source: str = ""
@@ -82,6 +93,8 @@ class Node:
         """The arguments that this node writes into: of most nodes none."""
         if self.op in (Write, Fill):
             return [self.values[0]]
+        if isinstance(self.op, Raw) and self.op.function == "launch":
+            return [value for value in self.inputs() if value.role == "result"]
         if self.name == "native_batch_norm" and self.values[_TRAINING]:
             return [value for value in self.values[3:5] if value is not None]
         return []

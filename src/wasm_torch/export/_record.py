@@ -14,7 +14,7 @@ from wasm_torch.compiler.graph import Graph, Value
 from wasm_torch.export._capture import Captured, module_path, place_of
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
 from wasm_torch.export._operations import arguments_by_name, convert, find, suggestion
-from wasm_torch.trace import _Tracer
+from wasm_torch.trace import Tracer
 
 
 class WeightSet:
@@ -103,7 +103,7 @@ class _Places:
         yield
 
 
-class _Recording(_Tracer):
+class _Recording(Tracer):
     """The tracer of wasm_torch's own modules, given torch's graph to run."""
 
     def __init__(self, weights: WeightSet):
