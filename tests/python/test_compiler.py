@@ -194,6 +194,15 @@ def test_methods_share_weights(engine: Engine) -> None:
     assert len(parameters) == 1
 
 
+def test_names_of_weights_are_unique(engine: Engine) -> None:
+    net = mnist_net()
+    x = torch.randn(1, 1, 28, 28)
+    both = {"forward": trace(net, x), "bare": trace(lambda x: net.conv1(x), x)}
+    manifest = Model(compile(both), engine).manifest
+    names = [tensor["name"] for tensor in manifest["weights"]["tensors"]]
+    assert len(names) == len(set(names)) and "conv1.weight" in names
+
+
 def test_tied_weights_are_stored_once() -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:

@@ -33,7 +33,7 @@ class Weights:
     def __init__(self) -> None:
         self.all: list[Weight] = []
         self._by_memory: dict[Any, Weight] = {}
-        self._anonymous = 0
+        self._names: set[str] = set()
 
     def value(self, value: Value) -> Weight:
         """The weight behind a parameter, constant or state."""
@@ -49,14 +49,20 @@ class Weights:
         key: Any = (tensor.data_ptr(), *geometry, role == "state") if tensor.numel() else id(tensor)
         weight = self._by_memory.get(key)
         if weight is None:
-            if not name:
-                name = f"constant.{self._anonymous}"
-                self._anonymous += 1
+            name = self._unused(name or "constant")
             nbytes = tensor.numel() * tensor.itemsize
             buffer = Buffer("weight", nbytes, len(self.all))
             weight = self._by_memory[key] = Weight(name, role, tensor, buffer)
             self.all.append(weight)
         return weight
+
+    def _unused(self, name: str) -> str:
+        """The name, with a number where another tensor of the file has it."""
+        unused, number = name, 1
+        while unused in self._names:
+            unused, number = f"{name}.{number}", number + 1
+        self._names.add(unused)
+        return unused
 
     def place(self) -> int:
         """Gives the weights in use their offsets; returns the bytes they take."""

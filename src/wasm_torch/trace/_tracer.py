@@ -48,6 +48,8 @@ class Tracer:
         self._modules = ModuleNames(model)
         self._written: list[Value] = []
         self._varying: set[int] = set()
+        #: Memory that was allocated outside of rows and that nothing has been written to.
+        self._fresh: dict[int, Any] = {}
         self._tracing = False
         if hasattr(model, "named_parameters"):
             for name, parameter in model.named_parameters():
@@ -165,12 +167,12 @@ class Tracer:
 
         def make(*values: Any, **named: Any) -> Any:
             result = function(*values, **named)
-            traced = self._tracing and (name == "empty" or any(map(self._is_known, values)))
-            if traced and not any(result is value for value in values):
-                arguments = self._arguments([*values, *named.values()])
-                if name == "empty":
-                    arguments = [tuple(result.shape), result.dtype, result.stride()]
-                self._append(Raw(name), arguments, [result])
+            if not self._tracing or any(result is value for value in values):
+                return result
+            if name == "empty":
+                self._fresh[result._storage_ptr()] = result
+            elif any(map(self._is_known, values)):
+                self._append(Raw(name), self._arguments([*values, *named.values()]), [result])
                 self._spread(values, [result])
             return result
 
@@ -178,7 +180,7 @@ class Tracer:
 
     # ---- writes --------------------------------------------------------------------------------
     def _on_copy_into(self, out: Any, source: Any) -> None:
-        if self._tracing and (self._is_known(out) or self._is_known(source)):
+        if self._writes_down(out, source):
             origin = self.value(source)
             self._append(Write, [self._target(out), origin], [])
             self._spread(source, [out])
@@ -187,13 +189,28 @@ class Tracer:
     def _on_launch(self, kernel: Any, *fields: Any) -> None:
         if kernel == "random":
             raise RandomNumbers
-        if self._tracing and any(map(self._is_known, fields)):
+        if self._writes_down(*fields):
             if kernel == "fill":
                 self._append(Fill, [self._target(fields[0]), fields[1]], [])
             else:
                 self._append(Raw("launch"), [kernel, *map(self._arguments, fields)], [])
                 self._spread(fields, _flat(fields))
         _launch(kernel, *fields)
+
+    def _writes_down(self, *fields: Any) -> bool:
+        """Whether a write belongs in the graph; if so, the fresh memory that it touches does, too.
+
+        What is written with numbers alone, such as a mask, is a constant.
+        """
+        if not self._tracing:
+            return False
+        known = any(map(self._is_known, fields))
+        for tensor in _flat(fields):
+            fresh = self._fresh.pop(tensor._storage_ptr(), None)
+            if known and fresh is not None:
+                geometry = [tuple(fresh.shape), fresh.dtype, fresh.stride()]
+                self._append(Raw("empty"), geometry, [fresh])
+        return known
 
     def _is_known(self, tensor: Any) -> bool:
         if not isinstance(tensor, TensorBase):
