@@ -121,6 +121,10 @@ class Model:
         """The memory of the engine, which all loaded models share."""
         return MemoryStats(self._engine.memory_stat(0), self._engine.memory_stat(1))
 
+    def reset_peak(self) -> None:
+        """Counts the peak of `memory_stats` from now on."""
+        self._engine.reset_peak()
+
     # ---- running -----------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(self.default_method, *args, **kwargs)

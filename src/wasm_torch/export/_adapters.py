@@ -93,3 +93,8 @@ def _bilinear(input: Any, output_size: Any, align_corners: bool, scale_factors: 
 def _view(self: Any, size: Any) -> Any:
     # Strides here may differ from torch's, for instance those of attention: a copy where needed.
     return self.reshape(tuple(size))
+
+
+@_adapter("_assert_tensor_metadata")
+def _known_metadata(**_: Any) -> None:
+    """torch.export has checked shape and dtype, which are fixed."""
