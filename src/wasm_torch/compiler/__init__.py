@@ -17,7 +17,7 @@ from wasm_torch.compiler.errors import (
     Truncated,
     UnsupportedModel,
 )
-from wasm_torch.compiler.graph import Graph, Node, Value
+from wasm_torch.compiler.graph import Graph, Node, Raw, Value, share_states
 from wasm_torch.compiler.lower import Lowered, lower
 from wasm_torch.compiler.package import FORMAT, padded, read, write
 from wasm_torch.compiler.passes import LEVELS, optimize
@@ -56,6 +56,7 @@ def compile(graph: Graph | dict[str, Graph], level: str = "O3", torch: str = "")
     graphs = graph if isinstance(graph, dict) else {"forward": graph}
     weights, constants, kernels = Weights(), Constants(), Kernels()
     methods: dict[str, Lowered] = {}
+    share_states(list(graphs.values()))
     for name, method_graph in graphs.items():
         optimize(method_graph, level)
         methods[name] = lower(method_graph, weights)
@@ -103,8 +104,13 @@ def _method(method: Lowered, stored: list[Any]) -> dict[str, Any]:
         "states": [{"name": s.name, "weight": stored.index(s)} for s in method.states],
         "symbols": [],
         "arena_bytes": method.arena_bytes,
-        "nodes": [{"op": f"aten.{n.name}", "source": n.source} for n in graph.nodes],
+        "nodes": [{"op": _op(n), "source": n.source} for n in graph.nodes],
     }
+
+
+def _op(node: Node) -> str:
+    """torch's name where the node is a row or a write; raw calls have none there."""
+    return node.name if isinstance(node.op, Raw) else f"aten.{node.name}"
 
 
 def _output_names(count: int) -> list[str]:

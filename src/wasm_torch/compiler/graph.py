@@ -171,10 +171,10 @@ class Graph:
     def states(self) -> list[Value]:
         """The states in use, in the order in which they first appear."""
         found: dict[int, Value] = {}
-        for node in self.nodes:
-            for value in node.inputs():
-                if value.role == "state":
-                    found.setdefault(id(value), value)
+        used = (*(v for node in self.nodes for v in node.inputs()), *self.outputs)
+        for value in used:
+            if value.role == "state":
+                found.setdefault(id(value), value)
         return list(found.values())
 
     def __str__(self) -> str:
@@ -186,6 +186,19 @@ class Graph:
             lines.append(f"{left + ' = ' if left else ''}{node.name}({right}){where}")
         lines.append(f"outputs {', '.join(f'%{v.name}' for v in self.outputs)}")
         return "\n".join(lines)
+
+
+def share_states(graphs: list[Graph]) -> None:
+    """What one method writes becomes a state, one for all methods that use its name."""
+    states: dict[str, Value] = {}
+    for graph in graphs:
+        for value in graph.states():
+            states.setdefault(value.name, value)
+    for graph in graphs:
+        for value in (*(v for node in graph.nodes for v in node.inputs()), *graph.outputs):
+            shared = states.get(value.name)
+            if shared is not None and value.role in ("constant", "state"):
+                value.role, value.data = "state", shared.data
 
 
 def _text(argument: Any) -> str:

@@ -48,6 +48,7 @@ class Tracer:
         self._modules = ModuleNames(model)
         self._written: list[Value] = []
         self._varying: set[int] = set()
+        self._changed: list[tuple[Any, Any]] = []
         #: Memory that was allocated outside of rows and that nothing has been written to.
         self._fresh: dict[int, Any] = {}
         self._tracing = False
@@ -129,7 +130,7 @@ class Tracer:
     # ---- operations ----------------------------------------------------------------------------
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Within, operations are traced."""
+        """Within, operations are traced. Afterwards the model's buffers are as they were."""
         functions: dict[str, Any] = {name: self._maker(name) for name in _MAKERS}
         functions |= {"copy_into": self._on_copy_into, "launch": self._on_launch}
         functions["from_data"] = self._on_from_data
@@ -144,6 +145,8 @@ class Tracer:
             finally:
                 self._tracing = False
                 _C.set_mode(None)
+                for buffer, before in self._changed:
+                    _copy_into(buffer, before)
 
     def _on_row(self, row: Any, values: list[Any]) -> Any:
         arguments = self._arguments(values)
@@ -234,11 +237,12 @@ class Tracer:
         if value.role == "parameter":
             raise UnsupportedModel(f"the model writes into its parameter {value.name}")
         if value.role == "constant" and not any(v is value for v in self._written):
-            storage = value.data._storage_ptr()
-            value.data = self._snapshot(value.data)
+            storage, original = value.data._storage_ptr(), value.data
+            value.data = self._snapshot(original)
             if storage in self._names:
                 value.role = "state"
                 self._varying.add(storage)
+                self._changed.append((original, value.data))
             else:
                 self._written.append(value)
 
