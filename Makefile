@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	budgets host native engine data clean
+	zoo-check budgets host native engine data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-matmul: wheel  ## time a matrix product in Chromium; writes build/bench/ma
 
 bench-train: wheel data  ## time a training epoch against torch; writes build/bench/train.json
 	$(PYTHON) benchmarks/train.py
+
+zoo-check: engine native  ## export every architecture of the zoo and compare it with torch
+	$(PYTHON) benchmarks/zoo.py
 
 budgets: wheel  ## print the sizes of what is shipped, and lines of code by folder
 	$(PYTHON) tools/budgets.py

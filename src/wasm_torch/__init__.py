@@ -105,4 +105,13 @@ from wasm_torch.serialization import load, save  # noqa: E402
 
 
 def __getattr__(name: str) -> Any:
+    # Imported when used: the one needs torch, the other wasmtime.
+    if name == "export_to_wasm":
+        from wasm_torch.export import export_to_wasm
+
+        return export_to_wasm
+    if name == "load_model":
+        from wasm_torch.model import load
+
+        return load
     raise AttributeError(f"module 'torch' has no attribute '{name}'")

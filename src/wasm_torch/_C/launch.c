@@ -23,6 +23,25 @@ static const size_t kernel_sizes[WT_KERNEL_COUNT] = {
 #undef K
 };
 
+/* What a compiler needs to lay out a kernel's struct for another machine: names beside the kinds. */
+#define FIELD_NAME(kind, name) #name,
+#define K(kernel, version) \
+  static const char *const names_##kernel[] = {WT_ARGS_##kernel(FIELD_NAME) NULL};
+WT_KERNELS(K)
+#undef K
+
+static const char *const *const kernel_field_names[WT_KERNEL_COUNT] = {
+#define K(kernel, version) names_##kernel,
+    WT_KERNELS(K)
+#undef K
+};
+static const char *const kind_names[] = {"tensor", "word", "address", "double", "scalar"};
+static const int kernel_versions[WT_KERNEL_COUNT] = {
+#define K(kernel, version) version,
+    WT_KERNELS(K)
+#undef K
+};
+
 union any_args {
 #define K(kernel, version) wt_##kernel##_args kernel;
   WT_KERNELS(K)
@@ -192,6 +211,39 @@ static int add_codes(PyObject *module, const char *attribute, const char *const 
   return status;
 }
 
+/* KERNEL_FIELDS: name -> ((field, kind), ...) in the order of abi.h; KERNEL_VERSIONS: name -> int. */
+static PyObject *kernel_fields(int kernel) {
+  Py_ssize_t count = 0;
+  while (kernel_field_names[kernel][count] != NULL) count++;
+  PyObject *fields = PyTuple_New(count);
+  for (Py_ssize_t i = 0; fields != NULL && i < count; i++) {
+    const char *kind = kind_names[kernel_kinds[kernel][i]];
+    PyObject *field = Py_BuildValue("(ss)", kernel_field_names[kernel][i], kind);
+    if (field == NULL || PyTuple_SetItem(fields, i, field) < 0) Py_CLEAR(fields);
+  }
+  return fields;
+}
+
+static int add_kernel_layouts(PyObject *module) {
+  PyObject *fields = PyDict_New(), *versions = PyDict_New();
+  int status = fields == NULL || versions == NULL ? -1 : 0;
+  for (int i = 0; status == 0 && i < WT_KERNEL_COUNT; i++) {
+    PyObject *row = kernel_fields(i), *version = PyLong_FromLong(kernel_versions[i]);
+    if (row == NULL || version == NULL ||
+        PyDict_SetItemString(fields, kernel_names[i], row) < 0 ||
+        PyDict_SetItemString(versions, kernel_names[i], version) < 0) {
+      status = -1;
+    }
+    Py_XDECREF(row);
+    Py_XDECREF(version);
+  }
+  if (status == 0) status = PyModule_AddObjectRef(module, "KERNEL_FIELDS", fields);
+  if (status == 0) status = PyModule_AddObjectRef(module, "KERNEL_VERSIONS", versions);
+  Py_XDECREF(fields);
+  Py_XDECREF(versions);
+  return status;
+}
+
 #define NAME(name) #name,
 #define CODES(attribute, list, count)                              \
   {                                                                \
@@ -201,6 +253,7 @@ static int add_codes(PyObject *module, const char *attribute, const char *const 
 
 int launch_module_init(PyObject *module) {
   if (add_codes(module, "KERNELS", kernel_names, WT_KERNEL_COUNT) < 0) return -1;
+  if (add_kernel_layouts(module) < 0) return -1;
   CODES("UNARY", WT_UNARY_OPS, WT_UNARY_COUNT)
   CODES("BINARY", WT_BINARY_OPS, WT_BINARY_COUNT)
   CODES("TERNARY", WT_TERNARY_OPS, WT_TERNARY_COUNT)

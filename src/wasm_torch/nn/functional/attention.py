@@ -67,7 +67,8 @@ def scaled_dot_product_attention(
             scores = scores + attn_mask
         # A row without any allowed position has no weights; it gives zeros.
         rows = (scores.detach() == -math.inf).all(-1, keepdim=True)
-        hidden = rows if bool(rows.any()) else None
+        traced = torch._C.get_mode() is not None  # whose graph holds for other elements, too
+        hidden = rows if traced or bool(rows.any()) else None
     if hidden is not None:
         scores = scores.masked_fill(hidden, 0.0)
     weights = torch.softmax(scores, -1)

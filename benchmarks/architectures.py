@@ -1,0 +1,175 @@
+"""The architectures of the zoo, with random weights: what each is and an input for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """``make`` builds the model; ``example`` its example input."""
+
+    make: Callable[[], nn.Module]
+    example: Callable[[], Any]
+
+
+def declare_torchvision_operations() -> torch.library.Library:
+    """Schemas that torchvision's import expects of its compiled part, which is not installed."""
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+def picture(size: int = 224) -> Callable[[], torch.Tensor]:
+    return lambda: torch.randn(1, 3, size, size)
+
+
+def tokens(length: int, vocabulary: int) -> torch.Tensor:
+    return torch.randint(0, vocabulary, (1, length))
+
+
+def text(length: int, vocabulary: int = 30000) -> Callable[[], dict[str, torch.Tensor]]:
+    """Token ids and a mask."""
+
+    def example() -> dict[str, torch.Tensor]:
+        ids = tokens(length, vocabulary)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    return example
+
+
+class Outputs(nn.Module):
+    """A transformers model that returns one tensor of its output, by name."""
+
+    def __init__(self, model: nn.Module, output: str):
+        super().__init__()
+        self.model = model
+        self.output = output
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        return getattr(self.model(**inputs), self.output)
+
+
+class Recurrent(nn.Module):
+    """A three-layer LSTM."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(64, 128, 3, batch_first=True)
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(x)[0])
+
+
+def _vision() -> dict[str, Architecture]:
+    from torchvision import models
+
+    zoo = {
+        name: Architecture(getattr(models, name), picture())
+        for name in (
+            "resnet18",
+            "resnet50",
+            "mobilenet_v2",
+            "mobilenet_v3_small",
+            "mobilenet_v3_large",
+            "squeezenet1_1",
+            "efficientnet_b0",
+            "vgg16",
+            "densenet121",
+            "shufflenet_v2_x1_0",
+            "vit_b_16",
+            "convnext_tiny",
+            "swin_t",
+        )
+    }
+    zoo["inception_v3"] = Architecture(
+        lambda: models.inception_v3(init_weights=False), picture(299)
+    )
+    zoo["deeplabv3_mobilenet"] = Architecture(
+        lambda: models.segmentation.deeplabv3_mobilenet_v3_large(weights_backbone=None),
+        picture(),
+    )
+    return zoo
+
+
+def _transformers() -> dict[str, Architecture]:
+    import transformers as t
+
+    minilm = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
+    llama = {
+        "hidden_size": 288,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 6,
+        "intermediate_size": 768,
+        "vocab_size": 32000,
+        "use_cache": False,
+    }
+
+    def bert(**sizes: Any) -> Callable[[], nn.Module]:
+        return lambda: Outputs(t.BertModel(t.BertConfig(**sizes)), "last_hidden_state")
+
+    def ids(length: int, vocabulary: int) -> Callable[[], dict[str, torch.Tensor]]:
+        return lambda: {"input_ids": tokens(length, vocabulary)}
+
+    def whisper() -> dict[str, torch.Tensor]:
+        return {
+            "input_features": torch.randn(1, 80, 3000),
+            "decoder_input_ids": tokens(4, 51000),
+        }
+
+    whisper_tiny = {
+        "d_model": 384,
+        "encoder_layers": 4,
+        "decoder_layers": 4,
+        "encoder_attention_heads": 6,
+        "decoder_attention_heads": 6,
+        "encoder_ffn_dim": 1536,
+        "decoder_ffn_dim": 1536,
+        "use_cache": False,
+    }
+    return {
+        "minilm": Architecture(bert(num_attention_heads=12, **minilm), text(32)),
+        "bert_base": Architecture(bert(), text(64)),
+        "distilbert": Architecture(
+            lambda: Outputs(t.DistilBertModel(t.DistilBertConfig()), "last_hidden_state"), text(64)
+        ),
+        "gpt2": Architecture(
+            lambda: Outputs(t.GPT2LMHeadModel(t.GPT2Config(use_cache=False)), "logits"),
+            ids(32, 50000),
+        ),
+        "llama_15m": Architecture(
+            lambda: Outputs(t.LlamaForCausalLM(t.LlamaConfig(**llama)), "logits"), ids(32, 32000)
+        ),
+        "whisper_tiny": Architecture(
+            lambda: Outputs(t.WhisperModel(t.WhisperConfig(**whisper_tiny)), "last_hidden_state"),
+            whisper,
+        ),
+        "vit_base": Architecture(
+            lambda: Outputs(t.ViTModel(t.ViTConfig()), "last_hidden_state"),
+            lambda: {"pixel_values": torch.randn(1, 3, 224, 224)},
+        ),
+        "clip_b32": Architecture(
+            lambda: Outputs(t.CLIPModel(t.CLIPConfig()), "logits_per_image"),
+            lambda: text(16, 49000)() | {"pixel_values": torch.randn(1, 3, 224, 224)},
+        ),
+    }
+
+
+def architectures() -> dict[str, Architecture]:
+    """All by name."""
+    return {
+        "mlp": Architecture(
+            lambda: nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)),
+            lambda: torch.randn(4, 784),
+        ),
+        "lstm": Architecture(Recurrent, lambda: torch.randn(1, 12, 64)),
+        **_vision(),
+        **_transformers(),
+    }

@@ -1,0 +1,132 @@
+"""Exports every architecture of the zoo and compares the files with torch: ``make zoo-check``.
+
+Prints a row for each model and writes build/bench/zoo.json. The packages that define the
+architectures (requirements-zoo.txt) are kept out of the development environment: they are unpacked
+into .toolchain/zoo without their dependencies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "requirements-zoo.txt"
+PACKAGES = ROOT / ".toolchain" / "zoo"
+RESULTS = ROOT / "build" / "bench" / "zoo.json"
+FILES = ROOT / "build" / "zoo"
+#: Bytes beyond weights and results that a model may take.
+SLACK = 16 << 20
+
+
+def install(folder: Path) -> None:
+    """Unpacks the pinned packages into a folder, once for each version of the pins."""
+    stamp = folder / "requirements.txt"
+    wanted = REQUIREMENTS.read_text()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
+    subprocess.run([*pip, "--target", str(folder), "-r", str(REQUIREMENTS)], check=True)
+    stamp.write_text(wanted)
+
+
+def check(name: str, architecture: Any) -> dict[str, Any]:
+    """Exports one model, loads the file and compares it; a row of the results."""
+    import torch
+    from liveness import liveness_peak
+
+    from wasm_torch.export import export_to_wasm
+    from wasm_torch.export._capture import capture
+    from wasm_torch.model import load
+
+    torch.manual_seed(0)
+    model = architecture.make().eval()
+    example = architecture.example()
+    storages = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+        for t in model.state_dict().values()
+    }
+    weight_bytes = sum(storages.values())
+    path = FILES / f"{name}.wasm"
+    started = time.perf_counter()
+    compared = export_to_wasm(model, path, example)["forward"]
+    export_s = time.perf_counter() - started
+    started = time.perf_counter()
+    with load(path) as loaded:
+        load_ms = 1000 * (time.perf_counter() - started)
+        loaded.reset_peak()
+        captured = capture(model, None, example)
+        loaded(*captured.example)
+        peak = loaded.memory_stats().peak_bytes
+    file_bytes = path.stat().st_size
+    bound = int(weight_bytes + 1.2 * liveness_peak(captured.graph) + SLACK)
+    agrees = compared.rel_err <= 1e-4
+    small = file_bytes <= 1.01 * weight_bytes + 200_000
+    return {
+        "model": name,
+        "host": "desktop",
+        "ok": agrees and small and peak <= bound,
+        "max_abs_err": compared.max_abs_err,
+        "rel_err": compared.rel_err,
+        "file_bytes": file_bytes,
+        "weight_bytes": weight_bytes,
+        "export_s": round(export_s, 2),
+        "load_ms": round(load_ms, 1),
+        "peak_bytes": peak,
+        "bound_bytes": bound,
+    }
+
+
+def row(result: dict[str, Any]) -> str:
+    """One line for the terminal."""
+    if "error" in result:
+        return f"{result['model']:22} FAILED  {result['error'].splitlines()[0]}"
+    return (
+        f"{result['model']:22} {'ok' if result['ok'] else 'MISSED':7} "
+        f"error {result['rel_err']:.1e}  file {result['file_bytes'] / 1e6:7.2f} MB of weights "
+        f"{result['weight_bytes'] / 1e6:7.2f}  export {result['export_s']:5.1f} s  "
+        f"load {result['load_ms']:6.0f} ms  peak {result['peak_bytes'] / 1e6:6.1f} of "
+        f"{result['bound_bytes'] / 1e6:6.1f} MB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", help="only these")
+    parser.add_argument("--packages", type=Path, default=PACKAGES, help="where packages are kept")
+    options = parser.parse_args()
+    install(options.packages)
+    sys.path.append(str(options.packages))
+    warnings.simplefilter("ignore", FutureWarning)
+    from architectures import architectures, declare_torchvision_operations
+
+    library = declare_torchvision_operations()
+    zoo = architectures()
+    unknown = [name for name in options.models if name not in zoo]
+    if unknown:
+        sys.exit(f"there is no {', '.join(unknown)}; there are {', '.join(zoo)}")
+    FILES.mkdir(parents=True, exist_ok=True)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    results = []
+    for name in options.models or zoo:
+        try:
+            results.append(check(name, zoo[name]))
+        except Exception as error:
+            results.append({"model": name, "host": "desktop", "ok": False, "error": str(error)})
+        print(row(results[-1]), flush=True)
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        gc.collect()
+    del library
+    if not all(result["ok"] for result in results):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

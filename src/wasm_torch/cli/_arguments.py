@@ -1,0 +1,65 @@
+"""What several commands read: tensors from files, shapes, and how they print."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+_SHAPE = re.compile(r"(?:([A-Za-z_]\w*)=)?(?:([a-z]+\d*):)?(\d+(?:x\d+)*|scalar)$")
+
+
+def shape_argument(text: str) -> tuple[str | None, str, tuple[int, ...]]:
+    """(name or None, dtype, shape) of ``[NAME=][DTYPE:]1x3x224x224``."""
+    match = _SHAPE.match(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form [NAME=][DTYPE:]1x3x224x224 (or scalar)"
+        )
+    name, dtype, sizes = match.groups()
+    shape = () if sizes == "scalar" else tuple(int(size) for size in sizes.split("x"))
+    return name, dtype or "float32", shape
+
+
+def random_array(dtype: str, shape: Sequence[int], seed: int = 0) -> Any:
+    """Normal floats, false and true, or integers 0 and 1, which are valid indices."""
+    generator = numpy.random.default_rng(seed)
+    if dtype.startswith("float"):
+        return generator.standard_normal(tuple(shape)).astype(dtype)
+    return generator.integers(0, 2, tuple(shape)).astype(dtype)
+
+
+def read_inputs(paths: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    """Arrays by position and by name: of ``x.npy``, ``name=x.npy`` and all of ``inputs.npz``."""
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for text in paths:
+        name, _, path = text.rpartition("=")
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+        loaded = numpy.load(path, allow_pickle=False)
+        if isinstance(loaded, numpy.lib.npyio.NpzFile):
+            named.update({key: loaded[key] for key in loaded.files})
+        elif name:
+            named[name] = loaded
+        else:
+            positional.append(loaded)
+    return positional, named
+
+
+def megabytes(size: float) -> str:
+    """A number of bytes in MB or kB."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Lines with aligned columns."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join("  " + line.rstrip() for line in lines)

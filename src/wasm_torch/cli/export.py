@@ -1,0 +1,103 @@
+"""``wasm-torch export``: a torch model, named by module and attribute, as a file."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import Any
+
+from wasm_torch.cli._arguments import megabytes, random_array, shape_argument
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="export a torch model to a .wasm file",
+        description="Exports a torch model, runs the file through wasmtime and compares it with "
+        "torch before it is put into place.",
+        epilog="example: wasm-torch export torchvision.models:resnet18 resnet18.wasm "
+        "--input 1x3x224x224 --weights resnet18.pth",
+    )
+    parser.add_argument(
+        "model", help="MODULE:NAME of a module, or of a class or function that makes one"
+    )
+    parser.add_argument("output", help="the file to write, such as resnet18.wasm")
+    parser.add_argument(
+        "--input",
+        action="append",
+        required=True,
+        type=shape_argument,
+        metavar="[NAME=][DTYPE:]SHAPE",
+        help="an input, such as 1x3x224x224 or input_ids=int64:1x128; once for each",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="a state_dict to load before exporting")
+    parser.add_argument(
+        "-O",
+        "--optimization-level",
+        default="O3",
+        choices=("O0", "O1", "O2", "O3"),
+        help="how much to optimize (O3)",
+    )
+    parser.add_argument("--no-verify", action="store_true", help="do not compare with torch")
+    parser.set_defaults(action=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    import torch
+
+    from wasm_torch.export import export_to_wasm
+
+    model = _model(options.model)
+    if options.weights:
+        state = torch.load(options.weights, map_location="cpu", weights_only=True)
+        model.load_state_dict(state)
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, dtype, shape in options.input:
+        tensor = torch.from_numpy(random_array(dtype, shape))
+        if name is None:
+            args.append(tensor)
+        else:
+            kwargs[name] = tensor
+    if args and kwargs:
+        raise ValueError("give a name to every input, or to none")
+    compared = export_to_wasm(
+        model,
+        options.output,
+        kwargs or tuple(args),
+        optimization_level=options.optimization_level,
+        verify=not options.no_verify,
+        progress=_bar if sys.stderr.isatty() else None,
+    )
+    print(f"{options.output}: {megabytes(os.path.getsize(options.output))}")
+    for method, result in compared.items():
+        print(f"{method} agrees with torch to {result.rel_err:.1e} of the output's scale")
+
+
+def _model(text: str) -> Any:
+    """The module that ``MODULE:NAME`` names or makes."""
+    import torch
+
+    place, _, name = text.partition(":")
+    if not name:
+        raise ValueError(f"{text!r} is not of the form MODULE:NAME")
+    sys.path.insert(0, os.getcwd())
+    found: Any = importlib.import_module(place)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{place} has no attribute {name}")
+        found = getattr(found, part)
+    model = found if isinstance(found, torch.nn.Module) else found()
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"{text} gave a {type(model).__name__}, not a torch.nn.Module")
+    return model
+
+
+def _bar(step: str, done: float) -> None:
+    """A progress bar on one line of the terminal."""
+    width = 30
+    filled = round(width * done)
+    line = f"\r[{'#' * filled}{'.' * (width - filled)}] {step:<24.24}"
+    print(line, end="\n" if done >= 1 else "", file=sys.stderr, flush=True)

@@ -1,0 +1,117 @@
+"""From graphs to a model file: passes, lowering, memory plan, code. Pure Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wasm_torch import _C
+from wasm_torch.compiler.emit import Constants, Kernels, emit_method, module_sections
+from wasm_torch.compiler.errors import (
+    Damaged,
+    DataDependent,
+    MissingKernel,
+    ModelError,
+    NewerFormat,
+    NotOurs,
+    NotWasm,
+    Truncated,
+    UnsupportedModel,
+)
+from wasm_torch.compiler.graph import Graph, Node, Raw, Value, share_states
+from wasm_torch.compiler.lower import Lowered, lower
+from wasm_torch.compiler.package import FORMAT, padded, read, write
+from wasm_torch.compiler.passes import LEVELS, optimize
+from wasm_torch.compiler.plan import plan
+from wasm_torch.compiler.weights import ALIGNMENT, Weights
+from wasm_torch.version import __version__
+
+__all__ = [
+    "LEVELS",
+    "Damaged",
+    "DataDependent",
+    "Graph",
+    "MissingKernel",
+    "ModelError",
+    "NewerFormat",
+    "Node",
+    "NotOurs",
+    "NotWasm",
+    "Truncated",
+    "UnsupportedModel",
+    "Value",
+    "compile",
+    "read",
+]
+
+
+def compile(graph: Graph | dict[str, Graph], level: str = "O3", torch: str = "") -> bytes:
+    """A model file of one graph (the method ``forward``) or of several methods by name.
+
+    Methods share their weights: each tensor is stored once. ``level`` is one of `LEVELS`; the
+    graphs are changed by its passes. ``torch`` is the version of torch that they come from.
+
+    Raises UnsupportedModel or DataDependent, which name the node, where a graph does what a file
+    cannot.
+    """
+    graphs = graph if isinstance(graph, dict) else {"forward": graph}
+    weights, constants, kernels = Weights(), Constants(), Kernels()
+    methods: dict[str, Lowered] = {}
+    share_states(list(graphs.values()))
+    for name, method_graph in graphs.items():
+        optimize(method_graph, level)
+        methods[name] = lower(method_graph, weights)
+        methods[name].arena_bytes = plan(methods[name].launches, in_place=level != "O0")
+    constants_offset = weights.place()
+    bodies = {n: emit_method(m, weights, constants, kernels) for n, m in methods.items()}
+    stored = [weight for weight in weights.all if weight.used]
+    payload = padded(
+        (*(_C.to_bytes(weight.tensor) for weight in stored), bytes(constants.data)), ALIGNMENT
+    )
+    manifest = {
+        "format": FORMAT,
+        "producer": f"wasm-torch {__version__}",
+        "torch": torch,
+        "relaxed": False,
+        "kernels": kernels.names,
+        "weights": {
+            "bytes": sum(map(len, payload)),
+            "tensors": [_tensor(w.name, w.tensor) | _placed(w) for w in stored],
+        },
+        "constants": {"bytes": len(constants.data), "offset": constants_offset},
+        "methods": {name: _method(m, stored) for name, m in methods.items()},
+        "loops": 0,
+    }
+    return write(module_sections(kernels, bodies), manifest, payload)
+
+
+def _tensor(name: str, tensor: Any) -> dict[str, Any]:
+    return {"name": name, "dtype": tensor.dtype.name, "shape": list(tensor.shape)}
+
+
+def _placed(weight: Any) -> dict[str, Any]:
+    return {"offset": weight.offset, "bytes": weight.bytes, "role": weight.role}
+
+
+def _method(method: Lowered, stored: list[Any]) -> dict[str, Any]:
+    """The manifest's entry of one method."""
+    graph = method.graph
+    names = graph.output_names or _output_names(len(graph.outputs))
+    return {
+        "inputs": [_tensor(value.name, value) for value in graph.inputs],
+        "outputs": [_tensor(n, v) for n, v in zip(names, graph.outputs, strict=True)],
+        "input_tree": graph.input_tree,
+        "output_tree": graph.output_tree,
+        "states": [{"name": s.name, "weight": stored.index(s)} for s in method.states],
+        "symbols": [],
+        "arena_bytes": method.arena_bytes,
+        "nodes": [{"op": _op(n), "source": n.source} for n in graph.nodes],
+    }
+
+
+def _op(node: Node) -> str:
+    """torch's name where the node is a row or a write; raw calls have none there."""
+    return node.name if isinstance(node.op, Raw) else f"aten.{node.name}"
+
+
+def _output_names(count: int) -> list[str]:
+    return ["output"] if count == 1 else [f"output{i}" for i in range(count)]

@@ -1,0 +1,111 @@
+"""From a graph to kernel launches: every row's kernel is run on plan tensors and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wasm_torch.compiler.errors import ModelError, UnsupportedModel
+from wasm_torch.compiler.graph import Graph, Node, Value, map_values
+from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
+from wasm_torch.compiler.record import Launch, Recorder
+from wasm_torch.compiler.weights import Weight, Weights
+
+
+@dataclass(eq=False, slots=True)
+class Lowered:
+    """One method as launches over buffers; ``states`` are weights that calls may change."""
+
+    graph: Graph
+    launches: list[Launch]
+    states: list[Weight]
+    arena_bytes: int = 0
+
+
+def lower(graph: Graph, weights: Weights) -> Lowered:
+    """Records the launches of a graph.
+
+    Raises UnsupportedModel or DataDependent, naming the node, where a kernel cannot be recorded.
+    """
+    recorder = Recorder(weights.constant)
+    bound: dict[int, PlanTensor] = {}
+    for position, value in enumerate(graph.inputs):
+        bound[id(value)] = _host_tensor("input", value, position)
+    states = [weights.value(value) for value in graph.states()]
+    for position, value in enumerate(graph.states()):
+        bound[id(value)] = _host_tensor("state", value, position)
+
+    def fetch(value: Value) -> PlanTensor:
+        if value.fixed and id(value) not in bound:
+            buffer = weights.value(value).buffer
+            bound[id(value)] = PlanTensor(buffer, value.shape, value.dtype)
+        return bound[id(value)]
+
+    with recorder.recording():
+        for number, node in enumerate(graph.nodes):
+            recorder.node = number
+            results = _run(node, map_values(node.values, fetch))
+            for value, result in zip(node.outputs, results, strict=True):
+                if result is not None:
+                    bound[id(value)] = _checked(node, value, result)
+        recorder.node = len(graph.nodes)
+        _write_outputs(recorder, graph, [fetch(value) for value in graph.outputs])
+    for state in states:
+        state.used = True
+    for launch in recorder.launches:
+        for _, tensor in launch.tensors():
+            if tensor.buffer.kind == "weight":
+                weights.all[tensor.buffer.index].used = True
+    return Lowered(graph, recorder.launches, states)
+
+
+def _host_tensor(kind: str, value: Value, position: int) -> PlanTensor:
+    tensor = PlanTensor(Buffer(kind, 0, position), value.shape, value.dtype)
+    tensor.buffer.bytes = tensor.nbytes
+    return tensor
+
+
+def _run(node: Node, values: list[Any]) -> list[Any]:
+    try:
+        result = node.op.kernel(*values)
+    except ModelError as error:
+        error.args = (f"{_place(node)}: {error}",)
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UnsupportedModel(f"{_place(node)}: {error}") from error
+    if result is None:
+        return []
+    return _flat(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def _flat(results: Any) -> list[Any]:
+    """Lists of tensors among the results lie flat, in order."""
+    flat: list[Any] = []
+    for item in results:
+        flat += _flat(item) if isinstance(item, (tuple, list)) else [item]
+    return flat
+
+
+def _place(node: Node) -> str:
+    return f"{node.name} at {node.source}" if node.source else node.name
+
+
+def _checked(node: Node, value: Value, result: PlanTensor) -> PlanTensor:
+    if tuple(result.shape) != value.shape or result.dtype is not value.dtype:
+        raise UnsupportedModel(
+            f"{_place(node)} gives {result.dtype.name}{list(result.shape)}, but the model has "
+            f"{value.dtype.name}{list(value.shape)} there"
+        )
+    return result
+
+
+def _write_outputs(recorder: Recorder, graph: Graph, results: list[PlanTensor]) -> None:
+    """Lets results be computed where the host wants them, and copies those that cannot be."""
+    taken: set[int] = set()
+    for position, (value, result) in enumerate(zip(graph.outputs, results, strict=True)):
+        buffer = result.buffer
+        if buffer.kind == "arena" and result.whole and id(buffer) not in taken:
+            buffer.kind, buffer.index = "output", position
+            taken.add(id(buffer))
+            continue
+        recorder.copy_into(_host_tensor("output", value, position), result)

@@ -1,0 +1,92 @@
+"""The static memory plan: an arena offset for every buffer, reused once its last reader is done.
+
+Buffers are placed from the largest to the smallest, each at the lowest offset that is free during
+its whole life (first fit by size).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
+from wasm_torch.compiler.record import Launch
+from wasm_torch.compiler.weights import aligned
+
+#: Kernels that read element i of an operand before they write element i of `out`.
+_ELEMENTWISE = {
+    "unary_contiguous": ("self",),
+    "binary_contiguous": ("self", "other"),
+}
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """Memory that holds one or more buffers from launch ``first`` to launch ``last``."""
+
+    bytes: int
+    first: int
+    last: int
+    buffers: list[Buffer]
+    offset: int = 0
+
+
+def plan(launches: list[Launch], in_place: bool = True) -> int:
+    """Sets the offset (`index`) of every arena buffer; returns the bytes of the arena."""
+    blocks = _lives(launches)
+    if in_place:
+        _share(launches, blocks)
+    placed: list[Block] = []
+    distinct = {id(block): block for block in blocks.values()}
+    for block in sorted(distinct.values(), key=lambda b: (-b.bytes, b.first)):
+        block.offset = _first_fit(block, placed)
+        placed.append(block)
+        for buffer in block.buffers:
+            buffer.index = block.offset
+    return max((b.offset + aligned(b.bytes) for b in placed), default=0)
+
+
+def _lives(launches: list[Launch]) -> dict[int, Block]:
+    """A block for each arena buffer, by the buffer's id."""
+    blocks: dict[int, Block] = {}
+    for time, launch in enumerate(launches):
+        for _, tensor in launch.tensors():
+            buffer = tensor.buffer
+            if buffer.kind == "arena":
+                block = blocks.setdefault(id(buffer), Block(buffer.bytes, time, time, [buffer]))
+                block.last = time
+    return blocks
+
+
+def _share(launches: list[Launch], blocks: dict[int, Block]) -> None:
+    """Lets a pointwise result take the place of an operand that dies with it."""
+    for time, launch in enumerate(launches):
+        tensors = dict(launch.tensors())
+        out = tensors.get("out")
+        for name in _ELEMENTWISE.get(launch.kernel, ()):
+            operand = tensors.get(name)
+            if out is None or operand is None or not _interchangeable(out, operand):
+                continue
+            own, other = blocks.get(id(out.buffer)), blocks.get(id(operand.buffer))
+            if own is None or other is None or own is other:
+                continue
+            if own.first == time and other.last == time:
+                other.last = own.last
+                other.buffers += own.buffers
+                for buffer in own.buffers:
+                    blocks[id(buffer)] = other
+                break
+
+
+def _interchangeable(a: PlanTensor, b: PlanTensor) -> bool:
+    return a.whole and b.whole and a.nbytes == b.nbytes and a.itemsize == b.itemsize
+
+
+def _first_fit(block: Block, placed: list[Block]) -> int:
+    """The lowest offset whose bytes no block alive at the same time holds."""
+    at = 0
+    alive = (b for b in placed if b.first <= block.last and block.first <= b.last)
+    for other in sorted(alive, key=lambda b: b.offset):
+        if at + aligned(block.bytes) <= other.offset:
+            break
+        at = max(at, other.offset + aligned(other.bytes))
+    return at

@@ -1,0 +1,79 @@
+"""The tensors that lie in the file, each once, for all methods together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wasm_torch.compiler.graph import Value
+from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
+
+ALIGNMENT = 64
+
+
+@dataclass(eq=False, slots=True)
+class Weight:
+    """A tensor of the file; ``offset`` is known once all methods are lowered."""
+
+    name: str
+    role: str
+    tensor: Any
+    buffer: Buffer
+    used: bool = False
+    offset: int = -1
+
+    @property
+    def bytes(self) -> int:
+        return self.buffer.bytes
+
+
+class Weights:
+    """Finds tensors by their memory, so that tied weights are stored once."""
+
+    def __init__(self) -> None:
+        self.all: list[Weight] = []
+        self._by_memory: dict[Any, Weight] = {}
+        self._names: set[str] = set()
+
+    def value(self, value: Value) -> Weight:
+        """The weight behind a parameter, constant or state."""
+        return self._find(value.data, value.name, value.role)
+
+    def constant(self, tensor: Any) -> PlanTensor:
+        """A tensor that a kernel made of numbers, or keeps."""
+        weight = self._find(tensor, "", "constant")
+        return PlanTensor(weight.buffer, tuple(tensor.shape), tensor.dtype)
+
+    def _find(self, tensor: Any, name: str, role: str) -> Weight:
+        geometry = (tuple(tensor.shape), tensor.stride(), tensor.dtype)
+        key: Any = (tensor.data_ptr(), *geometry, role == "state") if tensor.numel() else id(tensor)
+        weight = self._by_memory.get(key)
+        if weight is None:
+            name = self._unused(name or "constant")
+            nbytes = tensor.numel() * tensor.itemsize
+            buffer = Buffer("weight", nbytes, len(self.all))
+            weight = self._by_memory[key] = Weight(name, role, tensor, buffer)
+            self.all.append(weight)
+        return weight
+
+    def _unused(self, name: str) -> str:
+        """The name, with a number where another tensor of the file has it."""
+        unused, number = name, 1
+        while unused in self._names:
+            unused, number = f"{name}.{number}", number + 1
+        self._names.add(unused)
+        return unused
+
+    def place(self) -> int:
+        """Gives the weights in use their offsets; returns the bytes they take."""
+        at = 0
+        for weight in self.all:
+            if weight.used:
+                weight.offset = at
+                at += aligned(weight.bytes)
+        return at
+
+
+def aligned(size: int) -> int:
+    """The next multiple of the alignment."""
+    return -(-size // ALIGNMENT) * ALIGNMENT

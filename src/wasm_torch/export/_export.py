@@ -1,0 +1,130 @@
+"""export_to_wasm: capture, compile, verify, and only then put the file into its place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wasm_torch.compiler import LEVELS, compile
+from wasm_torch.compiler.graph import Graph
+from wasm_torch.export._capture import Captured, capture
+from wasm_torch.export._record import WeightSet, refuse_unsupported, to_graph
+from wasm_torch.export._verify import Comparison, verify_file
+from wasm_torch.export._versions import check_torch
+
+#: What ``progress`` is told: the step's name, and how far along all steps are, from 0 to 1.
+Progress = Callable[[str, float], None]
+
+
+def export_to_wasm(
+    model: torch.nn.Module,
+    output_path: str | os.PathLike[str],
+    example_input: Any = None,
+    *,
+    methods: Mapping[str, tuple[Callable[..., Any], Any]] | None = None,
+    optimization_level: str = "O3",
+    verify: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Comparison]:
+    """Writes a torch model as one WebAssembly file, which runs in a page, in Pyodide and here.
+
+    The model is exported in evaluation mode, for inputs of exactly the shapes and dtypes of the
+    example.
+
+    Args:
+        model: what to export; its modes are as before afterwards.
+        output_path: the file, such as "resnet18.wasm". It is replaced only when all is well.
+        example_input: a tensor, a tuple of positional arguments, or a dict of keyword arguments.
+        methods: in place of ``example_input``, several methods over the model's weights by name:
+            ``{"encode": (model.encoder, x), "step": (model.step, (token, state))}``.
+        optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
+            unused, "O2" for fusing as well, "O3" for everything.
+        verify: run the file here, through wasmtime, and compare it with torch on the example.
+        progress: called at the start of each step with its name and the part that is done.
+
+    Returns:
+        For each method, how far the file's outputs were from torch's; empty without ``verify``.
+
+    Raises:
+        UnsupportedOperations: lists every operation that wasm_torch lacks.
+        ExportError: torch.export cannot follow the model, torch's version was not tested, or the
+            file does not agree with torch.
+        ValueError, TypeError: an argument is not one of the above.
+    """
+    check_torch()
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
+    if optimization_level not in LEVELS:
+        raise ValueError(
+            f"optimization_level must be one of {', '.join(LEVELS)}, not {optimization_level!r}"
+        )
+    wanted = _methods(example_input, methods)
+    tell = progress or (lambda step, done: None)
+    with _evaluating(model):
+        captured: dict[str, Captured] = {}
+        for i, (name, (function, example)) in enumerate(wanted.items()):
+            tell(f"capturing {name}", 0.4 * i / len(wanted))
+            captured[name] = capture(model, function, example)
+        refuse_unsupported(*captured.values())
+        tell("recording operations", 0.4)
+        weights = WeightSet()
+        graphs: dict[str, Graph] = {n: to_graph(c, weights) for n, c in captured.items()}
+        tell("compiling", 0.5)
+        data = compile(graphs, optimization_level, torch.__version__)
+        with _replacing(Path(output_path)) as temporary:
+            tell("writing", 0.7)
+            temporary.write_bytes(data)
+            compared: dict[str, Comparison] = {}
+            if verify:
+                tell("verifying", 0.8)
+                compared = verify_file(temporary, model, wanted, captured)
+    tell("done", 1.0)
+    return compared
+
+
+def _methods(
+    example_input: Any, methods: Mapping[str, tuple[Callable[..., Any], Any]] | None
+) -> dict[str, tuple[Callable[..., Any] | None, Any]]:
+    if methods is None:
+        if example_input is None:
+            raise TypeError("export_to_wasm() needs example_input=, or methods=")
+        return {"forward": (None, example_input)}
+    if example_input is not None:
+        raise TypeError("give example_input= or methods=, which holds an example for each method")
+    if not methods:
+        raise ValueError("methods= is empty")
+    return dict(methods)
+
+
+@contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode; every module's own mode comes back."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path`` that takes its place in the end, or leaves nothing."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mode = os.umask(0)
+        os.umask(mode)
+        temporary.chmod(0o666 & ~mode)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

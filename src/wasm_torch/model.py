@@ -1,0 +1,317 @@
+"""Model files as callables: ``load("resnet18.wasm")`` gives what the exported model gave.
+
+On the desktop a model runs through wasmtime, on the same WebAssembly engine as in a browser.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import wasm_torch
+from wasm_torch import _C
+from wasm_torch._host.wasmtime import Engine, pack_words
+from wasm_torch.compiler.errors import ModelError
+from wasm_torch.compiler.package import ModelFile, read
+
+__all__ = ["MemoryStats", "Model", "ModelInputError", "TensorInfo", "load"]
+
+
+class ModelInputError(ModelError, ValueError):
+    """An input whose count, name, shape or dtype is not what the model takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output: its name, the name of its dtype, and its shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return math.prod(self.shape) * _C.dtype_by_name(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStats:
+    """The engine's memory in bytes: in use now, and at the highest so far."""
+
+    heap_used: int
+    peak_bytes: int
+
+
+class Model:
+    """A loaded model. Calling it runs its method ``forward``.
+
+    Tensors go in by position or by name: wasm_torch's, torch's, numpy arrays, or nested numbers.
+    What comes out are wasm_torch tensors, in the nest of lists and dicts in which the exported
+    model returned them.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self._engine = Engine.shared()
+        self._blocks: list[int] = []
+        file = read_file(path)
+        self.manifest = file.manifest
+        module = self._engine.compile(bytes(file.prefix))
+        self._engine.check_imports(module)
+        with self._engine.lock:
+            try:
+                self._load(file, module)
+            except BaseException:
+                self.dispose()
+                raise
+
+    def _load(self, file: ModelFile, module: Any) -> None:
+        engine = self._engine
+        self._weights = self._allocate(len(file.weights))
+        engine.write(self._weights, file.weights)
+        constants = self._weights + self.manifest["constants"]["offset"]
+        loops = self.manifest.get("loops", 0)
+        self._module = engine.load(module, self._weights, constants, loops)
+        self._initial = {k: self._read_state(k) for k in self._states()}
+
+    def _allocate(self, size: int) -> int:
+        address = self._engine.allocate(size)
+        self._blocks.append(address)
+        return address
+
+    # ---- what it is --------------------------------------------------------------------------
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the methods."""
+        return tuple(self.manifest["methods"])
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The inputs of ``forward`` (of the only method, where that has another name)."""
+        return self.signature(self.default_method)[0]
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The outputs of ``forward`` (of the only method, where that has another name)."""
+        return self.signature(self.default_method)[1]
+
+    def signature(self, method: str) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+        """The inputs and the outputs of a method. Raises ModelInputError where there is none."""
+        entry = self._method(method)
+        return _infos(entry["inputs"]), _infos(entry["outputs"])
+
+    @property
+    def default_method(self) -> str:
+        """What calling the model runs: ``forward``, or the only method."""
+        methods = self.methods
+        return "forward" if "forward" in methods or len(methods) != 1 else methods[0]
+
+    def _method(self, name: str) -> dict[str, Any]:
+        entry = self.manifest["methods"].get(name)
+        if entry is None:
+            raise ModelInputError(
+                f"this model has no method {name!r}; it has {', '.join(self.methods)}"
+            )
+        return entry
+
+    def memory_stats(self) -> MemoryStats:
+        """The memory of the engine, which all loaded models share."""
+        return MemoryStats(self._engine.memory_stat(0), self._engine.memory_stat(1))
+
+    def reset_peak(self) -> None:
+        """Counts the peak of `memory_stats` from now on."""
+        self._engine.reset_peak()
+
+    # ---- running -----------------------------------------------------------------------------
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(self.default_method, *args, **kwargs)
+
+    def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Runs a method.
+
+        Raises ModelInputError for inputs that do not fit, MemoryError where the engine's memory
+        does not suffice, and IndexError or RuntimeError where a kernel refuses what it is given.
+        """
+        results = list(self.call_flat(method, *args, **kwargs).values())
+        tree = self._method(method)["output_tree"]
+        return _unflatten(tree, results)
+
+    def call_flat(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Runs a method; its outputs by name, in order, without their nest. See `call`."""
+        entry = self._method(method)
+        if not self._blocks:
+            raise ModelError("the model has been disposed of")
+        tensors = _bind(_infos(entry["inputs"]), args, kwargs, method)
+        with self._engine.lock:
+            results = self._run(method, entry, tensors)
+        names = [output["name"] for output in entry["outputs"]]
+        return dict(zip(names, results, strict=True))
+
+    def _run(self, method: str, entry: dict[str, Any], tensors: list[Any]) -> list[Any]:
+        engine, blocks = self._engine, []
+
+        def allocate(size: int) -> int:
+            blocks.append(engine.allocate(size))
+            return blocks[-1]
+
+        try:
+            words = []
+            for tensor in tensors:
+                words.append(allocate(tensor.nbytes))
+                engine.write(words[-1], _C.to_bytes(tensor))
+            outputs = _infos(entry["outputs"])
+            addresses = [allocate(info.nbytes) for info in outputs]
+            words += addresses
+            words += [self._state_address(s["weight"]) for s in entry["states"]]
+            arena = allocate(entry["arena_bytes"])
+            call = allocate(4 * max(len(words), 1))
+            engine.write(call, pack_words(words))
+            status = self._module.run(method, call, arena)
+            if status:
+                nodes = entry["nodes"]
+                number = (status & 0xFFFFFFFF) >> 8
+                node = nodes[number] if number < len(nodes) else {"op": f"node {number}"}
+                where = f" at {node['source']}" if node.get("source") else ""
+                engine.raise_status(status & 255, f"{method}: {node['op']}{where}")
+            return [
+                _tensor(info, engine.read(address, info.nbytes))
+                for info, address in zip(outputs, addresses, strict=True)
+            ]
+        finally:
+            for block in blocks:
+                engine.release(block)
+
+    # ---- states ------------------------------------------------------------------------------
+    def _states(self) -> list[int]:
+        entries = self.manifest["methods"].values()
+        return sorted({state["weight"] for entry in entries for state in entry["states"]})
+
+    def _state_address(self, weight: int) -> int:
+        return self._weights + self.manifest["weights"]["tensors"][weight]["offset"]
+
+    def _read_state(self, weight: int) -> bytes:
+        size = self.manifest["weights"]["tensors"][weight]["bytes"]
+        return self._engine.read(self._state_address(weight), size)
+
+    def reset_state(self) -> None:
+        """Gives every buffer that calls change the value that it had in the file."""
+        with self._engine.lock:
+            for weight, data in self._initial.items():
+                self._engine.write(self._state_address(weight), data)
+
+    # ---- the end -----------------------------------------------------------------------------
+    def dispose(self) -> None:
+        """Gives the model's memory back; the model cannot be called any more."""
+        with self._engine.lock:
+            while self._blocks:
+                self._engine.release(self._blocks.pop())
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.dispose()
+
+    def __repr__(self) -> str:
+        lines = []
+        for method in self.methods:
+            inputs, outputs = self.signature(method)
+            lines.append(f"  {method}({_listed(inputs)}) -> {_listed(outputs)}")
+        return "Model(\n" + "\n".join(lines) + "\n)"
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Loads a model file.
+
+    Raises:
+        ModelError: the file is no model, is newer than this version, cut short or damaged, or
+            calls a kernel that the engine lacks. Each cause has its class in
+            wasm_torch.compiler.errors.
+        MemoryError: the engine's memory has no room for the weights.
+    """
+    return Model(path)
+
+
+def read_file(path: str | os.PathLike[str]) -> ModelFile:
+    """A checked model file, mapped rather than read: its weights are copied once, to the engine.
+
+    Raises the errors of `compiler.package.read`.
+    """
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return read(b"")
+        return read(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+
+
+def _infos(entries: list[dict[str, Any]]) -> tuple[TensorInfo, ...]:
+    return tuple(TensorInfo(e["name"], e["dtype"], tuple(e["shape"])) for e in entries)
+
+
+def _listed(infos: tuple[TensorInfo, ...]) -> str:
+    return ", ".join(f"{info.name}: {info.dtype}{list(info.shape)}" for info in infos)
+
+
+def _bind(
+    infos: tuple[TensorInfo, ...], args: tuple[Any, ...], kwargs: dict[str, Any], method: str
+) -> list[Any]:
+    """One dense tensor for each input."""
+    takes = f"{method} takes {len(infos)} ({', '.join(i.name for i in infos)})"
+    if len(args) > len(infos):
+        raise ModelInputError(f"{len(args)} inputs were given; {takes}")
+    given = dict(zip((info.name for info in infos), args, strict=False))
+    for name, value in kwargs.items():
+        if name in given:
+            raise ModelInputError(f"input {name!r} was given twice")
+        given[name] = value
+    unknown = sorted(given.keys() - {info.name for info in infos})
+    if unknown:
+        raise ModelInputError(f"there is no input {unknown[0]!r}; {takes}")
+    missing = [info.name for info in infos if info.name not in given]
+    if missing:
+        raise ModelInputError(f"input {', '.join(map(repr, missing))} is missing; {takes}")
+    return [_fitting(info, given[info.name]) for info in infos]
+
+
+def _fitting(info: TensorInfo, value: Any) -> Any:
+    tensor = _as_tensor(value)
+    wanted = _C.dtype_by_name(info.dtype)
+    if tuple(tensor.shape) != info.shape:
+        raise ModelInputError(
+            f"input {info.name!r} has shape {list(tensor.shape)}; the model was exported for "
+            f"{list(info.shape)}"
+        )
+    if tensor.dtype is not wanted:
+        same_kind = tensor.dtype.is_floating_point == wanted.is_floating_point
+        if isinstance(value, (list, tuple, int, float)) or (same_kind and wanted is not _C.bool):
+            return tensor.to(wanted).contiguous()
+        raise ModelInputError(
+            f"input {info.name!r} has dtype {tensor.dtype.name}; the model takes {info.dtype}"
+        )
+    return tensor.contiguous()
+
+
+def _as_tensor(value: Any) -> Any:
+    if isinstance(value, _C.TensorBase):
+        return value.detach()
+    if hasattr(value, "__array__"):
+        detached = value.detach() if hasattr(value, "detach") else value
+        return wasm_torch.from_numpy(detached.__array__())
+    return wasm_torch.tensor(value)
+
+
+def _tensor(info: TensorInfo, data: bytes) -> Any:
+    dtype = _C.dtype_by_name(info.dtype)
+    if not data:
+        return wasm_torch.empty(info.shape, dtype=dtype)
+    return wasm_torch.frombuffer(bytearray(data), dtype=dtype).reshape(info.shape)
+
+
+def _unflatten(tree: Any, values: list[Any]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _unflatten(item, values) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_unflatten(item, values) for item in tree]
+    return None if tree is None else values[tree]
