@@ -49,7 +49,8 @@ class MemoryStats:
 class Model:
     """A loaded model. Calling it runs its method ``forward``.
 
-    Tensors go in by position or by name: wasm_torch's, torch's, numpy arrays, or nested numbers.
+    Tensors go in by position or by name: wasm_torch's, torch's, numpy arrays, or nested numbers;
+    in the nest of lists, tuples and dicts that the model was exported with, or one by one.
     What comes out are wasm_torch tensors, in the nest of lists and dicts in which the exported
     model returned them.
     """
@@ -144,7 +145,9 @@ class Model:
         entry = self._method(method)
         if not self._blocks:
             raise ModelError("the model has been disposed of")
-        tensors = _bind(_infos(entry["inputs"]), args, kwargs, method)
+        infos = _infos(entry["inputs"])
+        args, kwargs = _flatten(entry["input_tree"], infos, args, kwargs)
+        tensors = _bind(infos, args, kwargs, method)
         with self._engine.lock:
             results = self._run(method, entry, tensors)
         names = [output["name"] for output in entry["outputs"]]
@@ -252,6 +255,35 @@ def _infos(entries: list[dict[str, Any]]) -> tuple[TensorInfo, ...]:
 
 def _listed(infos: tuple[TensorInfo, ...]) -> str:
     return ", ".join(f"{info.name}: {info.dtype}{list(info.shape)}" for info in infos)
+
+
+def _flatten(
+    tree: Any, infos: tuple[TensorInfo, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments that are nests as the tensors in them, by the names of the inputs."""
+    flat: dict[str, Any] = {}
+
+    def take(part: Any, value: Any) -> bool:
+        """Whether the value has the form of this part of the tree."""
+        if isinstance(part, dict):
+            fits = isinstance(value, dict) and value.keys() == part.keys()
+            return fits and all(take(item, value[key]) for key, item in part.items())
+        if isinstance(part, list):
+            fits = isinstance(value, (list, tuple)) and len(value) == len(part)
+            return fits and all(map(take, part, value))
+        if part is not None:
+            flat[infos[part].name] = value
+        return True
+
+    nested = isinstance(tree, (list, dict)) and any(
+        isinstance(part, (list, dict))
+        for part in (tree.values() if isinstance(tree, dict) else tree)
+    )
+    given = kwargs if isinstance(tree, dict) else list(args)
+    other = args if isinstance(tree, dict) else kwargs
+    if nested and not other and take(tree, given):
+        return (), flat
+    return args, kwargs
 
 
 def _bind(

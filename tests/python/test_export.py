@@ -115,6 +115,22 @@ def test_nested_outputs_and_named_inputs(tmp_path: Path) -> None:
     assert got["pooled"][1].tolist() == wanted["pooled"][1].tolist()
 
 
+class Nested(nn.Module):
+    def forward(self, x: torch.Tensor, state: tuple[torch.Tensor, dict[str, torch.Tensor]]) -> Any:
+        first, rest = state
+        return x + first, [rest["a"] * 2, {"b": x}]
+
+
+def test_nested_inputs_go_in_as_they_are_or_one_by_one(tmp_path: Path) -> None:
+    x, first, rest = torch.randn(3), torch.randn(3), torch.randn(2)
+    with agrees(Nested(), (x, (first, {"a": rest})), tmp_path / "nested.wasm") as model:
+        assert [info.name for info in model.inputs] == ["x", "state_0", "state_1_a"]
+        whole, single = model(x, (first, {"a": rest})), model(x, first, state_1_a=rest)
+    assert whole[0].tolist() == single[0].tolist() == (x + first).tolist()
+    assert whole[1][0].tolist() == single[1][0].tolist() == (2 * rest).tolist()
+    assert whole[1][1]["b"].tolist() == x.tolist()
+
+
 class Counter(nn.Module):
     """Changes its buffers in each call."""
 

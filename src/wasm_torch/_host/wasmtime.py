@@ -6,6 +6,7 @@ there is checked against the memory's length first.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
@@ -81,7 +82,8 @@ class Engine:
         config = wasmtime.Config()
         config.wasm_threads = True
         config.shared_memory = True
-        config.cache = True
+        with contextlib.suppress(wasmtime.WasmtimeError):  # there may be no place for a cache
+            config.cache = True
         self.binary = binary
         self.lock = threading.RLock()
         self._engine = wasmtime.Engine(config)

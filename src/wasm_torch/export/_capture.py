@@ -25,7 +25,8 @@ class Captured:
         outputs: for each output that a caller gets, its name and the node (or constant).
         weights: placeholder name -> (state_dict name, role, tensor).
         updates: state_dict name -> the node whose value replaces that buffer after a call.
-        input_tree, output_tree: nested lists and dicts of indexes into inputs and outputs.
+        input_tree, output_tree: nested lists and dicts of indexes into inputs and outputs; that of
+            the inputs is a list of positional or a dict of keyword arguments.
         example: the tensors of the example input, in the order of ``inputs``.
     """
 
@@ -125,7 +126,9 @@ def _read(program: Any, args: Any, kwargs: Any, prefix: str) -> Captured:
             role = "state"
         weights[spec.arg.name] = (name.removeprefix(prefix), role, tensor.detach())
     outputs, updates = _read_outputs(program, signature, prefix)
-    input_tree = _plain(pytree.tree_unflatten(positions, program.call_spec.in_spec))
+    arguments = _plain(pytree.tree_unflatten(positions, program.call_spec.in_spec))
+    # Of positional and keyword arguments an example has the ones or the others.
+    input_tree = arguments[1] if kwargs else arguments[0]
     numbers = list(range(len(outputs)))
     output_tree = _plain(pytree.tree_unflatten(numbers, program.call_spec.out_spec))
     named = _output_names(output_tree, len(outputs))
