@@ -13,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 DEFAULT_ROOT = Path(__file__).resolve().parent.parent / "build" / "site"
@@ -69,6 +70,16 @@ class Handler(SimpleHTTPRequestHandler):
 
     def guess_type(self, path: str) -> str:  # type: ignore[override]
         return CONTENT_TYPES.get(Path(path).suffix.lower(), "application/octet-stream")
+
+    def send_head(self) -> BinaryIO | None:  # type: ignore[override]
+        """A file counts as unchanged only where its date is the very one the browser has: after
+        a rebuild, an older file may have taken the place of a newer one.
+        """
+        known = self.headers.get("If-Modified-Since")
+        file = Path(self.translate_path(self.path))
+        if known and file.is_file() and known != self.date_time_string(int(file.stat().st_mtime)):
+            del self.headers["If-Modified-Since"]
+        return super().send_head()  # type: ignore[return-value]
 
     def list_directory(self, path: str) -> None:  # type: ignore[override]
         self.send_error(HTTPStatus.NOT_FOUND, "File not found")

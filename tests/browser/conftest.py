@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = Path(__file__).resolve().parent / "pages"
+SITE = ROOT / "build" / "site"
 PYODIDE = ROOT / ".toolchain" / "pyodide" / "314.0.7"
 
 sys.path.insert(0, str(ROOT / "site"))
@@ -30,6 +31,23 @@ def servers(pyodide_wheel: Path) -> Iterator[dict[bool, SiteServer]]:
     yield started
     for server in started.values():
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def sites() -> Iterator[dict[bool, SiteServer]]:
+    """The assembled site: by whether its pages are cross-origin isolated."""
+    if not (SITE / "index.html").exists():
+        pytest.fail("build/site holds no site yet: run `make site`")
+    started = {isolated: SiteServer(SITE, isolated=isolated).start() for isolated in (True, False)}
+    yield started
+    for server in started.values():
+        server.stop()
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["isolated", "plain"])
+def isolated(request: pytest.FixtureRequest) -> bool:
+    """Whether the page may share memory with workers."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

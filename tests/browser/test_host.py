@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import Browser
+from python_page import CORES, PythonPage
 from serve import SiteServer
 
-CORES = len(os.sched_getaffinity(0))
 PLACES = {"page": "page.html", "worker": "worker.html", "nested worker": "worker.html?nested"}
-
-PATIENCE_MS = 60_000
-ASK = """(code) => {
-    window.answer = null;
-    run(code).catch((error) => ({ error: String(error) })).then((answer) => {
-        window.answer = answer;
-    });
-}"""
 
 several_cores = pytest.mark.skipif(CORES < 2, reason="one core: there are no workers")
 
-START = "import json\nasync def _body():\n"
-END = "\njson.dumps(await _body())\n"
 IMPORTS = "from wasm_torch import _C, _host\n_host.start()\n"
 
 # A float32 exp over n elements from `source` to `out`, addresses that nobody checks.
@@ -38,61 +24,11 @@ def exp(out, source, n):
 """
 
 
-class PythonPage:
-    """A page with Python on it: the first thing it runs starts Pyodide."""
-
-    def __init__(self, browser: Browser, url: str, isolated: bool) -> None:
-        self.isolated = isolated
-        self.console: list[str] = []
-        self._browser = browser
-        self._url = url
-        self._page = self._open()
-
-    def _open(self) -> Page:
-        page = self._browser.new_page()
-        page.goto(self._url)
-        page.wait_for_function("window.run !== undefined")
-        assert page.evaluate("crossOriginIsolated") is self.isolated
-        return page
+class HostPage(PythonPage):
+    """Runs code with `_C` and a started `_host`."""
 
     def run(self, *parts: str) -> Any:
-        """Runs the parts as one async function's body, with `_C` and a started `_host`.
-
-        While a WebDriver BiDi client is attached, Firefox 153 sometimes never returns from
-        `new Worker` in a worker, with or without us; then a new page runs the parts.
-        """
-        for attempts_left in (2, 1, 0):
-            try:
-                return self._run(parts)
-            except PlaywrightTimeout:
-                if attempts_left == 0 or self._browser.browser_type.name != "firefox":
-                    raise
-                self.close()
-                self._page = self._open()
-        return None
-
-    def _run(self, parts: tuple[str, ...]) -> Any:
-        code = IMPORTS + "".join(textwrap.dedent(part) for part in parts)
-        self._page.evaluate(ASK, START + textwrap.indent(code, "    ") + END)
-        self._page.wait_for_function("window.answer !== null", timeout=PATIENCE_MS)
-        answer = self._page.evaluate("window.answer")
-        self.console = answer["console"]
-        assert "error" not in answer, answer["error"]
-        return json.loads(answer["value"])
-
-    def close(self) -> None:
-        """Closes the page and what it started."""
-        self._page.close()
-
-    @property
-    def expected_threads(self) -> int:
-        """The caller, and the workers that the page can have."""
-        return min(4, CORES) if self.isolated else 1
-
-
-@pytest.fixture(scope="module", params=[True, False], ids=["isolated", "plain"])
-def isolated(request: pytest.FixtureRequest) -> bool:
-    return request.param
+        return super().run(IMPORTS, *parts)
 
 
 @pytest.fixture(scope="module", params=PLACES)
@@ -103,13 +39,13 @@ def place(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def python(
     browser: Browser, servers: dict[bool, SiteServer], place: str, isolated: bool
-) -> Iterator[PythonPage]:
-    page = PythonPage(browser, servers[isolated].url + PLACES[place], isolated)
+) -> Iterator[HostPage]:
+    page = HostPage(browser, servers[isolated].url + PLACES[place], isolated)
     yield page
     page.close()
 
 
-def test_the_import_and_an_operation_need_no_turn_of_the_event_loop(python: PythonPage) -> None:
+def test_the_import_and_an_operation_need_no_turn_of_the_event_loop(python: HostPage) -> None:
     assert python.run("a = _C.from_data([1.0, 2.0, 3.5])\nreturn (a + a).tolist()") == [2, 4, 7]
     warnings = [line for line in python.console if "wasm-torch" in line]
     if python.isolated:
@@ -120,7 +56,7 @@ def test_the_import_and_an_operation_need_no_turn_of_the_event_loop(python: Pyth
         assert "Cross-Origin-Embedder-Policy: require-corp" in warnings[0]
 
 
-def test_workers_join_where_the_page_is_isolated(python: PythonPage) -> None:
+def test_workers_join_where_the_page_is_isolated(python: HostPage) -> None:
     code = """
         import dataclasses
         threads = await _host.threads_ready()
@@ -135,7 +71,7 @@ def test_workers_join_where_the_page_is_isolated(python: PythonPage) -> None:
     assert (info["single_threaded_because"] is None) is python.isolated
 
 
-def test_a_job_of_many_items_is_right(python: PythonPage) -> None:
+def test_a_job_of_many_items_is_right(python: HostPage) -> None:
     code = """
         await _host.threads_ready()
         n = 1 << 20
@@ -148,7 +84,7 @@ def test_a_job_of_many_items_is_right(python: PythonPage) -> None:
     assert python.run(LAUNCH, code) is True
 
 
-def test_a_trap_is_an_exception_and_life_goes_on(python: PythonPage) -> None:
+def test_a_trap_is_an_exception_and_life_goes_on(python: HostPage) -> None:
     code = """
         n = 1 << 20
         out = _C.empty([n])
@@ -168,7 +104,7 @@ def test_a_trap_is_an_exception_and_life_goes_on(python: PythonPage) -> None:
     assert threads == python.expected_threads
 
 
-def test_exhausted_memory_is_a_memory_error_and_life_goes_on(python: PythonPage) -> None:
+def test_exhausted_memory_is_a_memory_error_and_life_goes_on(python: HostPage) -> None:
     code = """
         kept, text = [], None
         try:
@@ -187,7 +123,7 @@ def test_exhausted_memory_is_a_memory_error_and_life_goes_on(python: PythonPage)
 
 
 @several_cores
-def test_a_worker_that_fails_leaves_fewer_threads_and_a_warning(python: PythonPage) -> None:
+def test_a_worker_that_fails_leaves_fewer_threads_and_a_warning(python: HostPage) -> None:
     if not python.isolated:
         pytest.skip("there are no workers")
     fail = """
