@@ -145,6 +145,12 @@ class Recorder:
         if out.numel():
             self._emit("copy", out, expanded(source, tuple(out.shape)))
 
+    def fill(self, t: Any, number: Any) -> PlanTensor:
+        t = self._plan(t)
+        if t.numel():
+            self._emit("fill", t, number)
+        return t
+
     def flip(self, t: Any, dims: Any) -> PlanTensor:
         t = self._plan(t)
         out = self._pointwise(t.dtype, tuple(t.shape), [t])
@@ -261,7 +267,7 @@ class Recorder:
 
 _RECORDED = (
     *("launch", "empty", "as_strided", "view_of", "alias", "reinterpret", "contiguous", "cast"),
-    *("copy_into", "flip", "set_geometry", "unary", "binary", "reduce", "result_type"),
+    *("copy_into", "fill", "flip", "set_geometry", "unary", "binary", "reduce", "result_type"),
     *("from_data", "check_inplace", "bump", "record_inplace", "record"),
 )
 

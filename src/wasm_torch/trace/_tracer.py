@@ -25,7 +25,7 @@ TensorBase = _C.TensorBase
 _MAKERS = ("empty", "contiguous", "cast", "flip", "unary", "binary", "reduce", "reinterpret")
 #: What gives elements to Python.
 _READERS = ("item", "tolist", "__bool__", "__int__", "__float__", "__index__")
-_copy_into, _launch, _from_data = _C.copy_into, _C.launch, _C.from_data
+_copy_into, _fill, _launch, _from_data = _C.copy_into, _C.fill, _C.launch, _C.from_data
 _makers = {name: getattr(_C, name) for name in _MAKERS}
 
 Geometry = tuple[Any, ...]
@@ -132,7 +132,11 @@ class Tracer:
     def active(self) -> Iterator[None]:
         """Within, operations are traced. Afterwards the model's buffers are as they were."""
         functions: dict[str, Any] = {name: self._maker(name) for name in _MAKERS}
-        functions |= {"copy_into": self._on_copy_into, "launch": self._on_launch}
+        functions |= {
+            "copy_into": self._on_copy_into,
+            "fill": self._on_fill,
+            "launch": self._on_launch,
+        }
         functions["from_data"] = self._on_from_data
         with ExitStack() as stack:
             stack.enter_context(self._modules.followed())
@@ -193,12 +197,14 @@ class Tracer:
         if kernel == "random":
             raise RandomNumbers
         if self._writes_down(*fields):
-            if kernel == "fill":
-                self._append(Fill, [self._target(fields[0]), fields[1]], [])
-            else:
-                self._append(Raw("launch"), [kernel, *map(self._arguments, fields)], [])
-                self._spread(fields, _flat(fields))
+            self._append(Raw("launch"), [kernel, *map(self._arguments, fields)], [])
+            self._spread(fields, _flat(fields))
         _launch(kernel, *fields)
+
+    def _on_fill(self, tensor: Any, number: Any) -> Any:
+        if self._writes_down(tensor):
+            self._append(Fill, [self._target(tensor), number], [])
+        return _fill(tensor, number)
 
     def _writes_down(self, *fields: Any) -> bool:
         """Whether a write belongs in the graph; if so, the fresh memory that it touches does, too.
