@@ -106,6 +106,7 @@ function train(): void {
   progressBar.value = 0;
   byId("output").textContent = "";
   byId("output-box").hidden = true;
+  askForPrediction();
   enter("running", "Training…");
   session.run(editor.text);
 }
@@ -159,6 +160,7 @@ function receive(reply: Reply): void {
       measurements.finish();
       enter("ready", "The program raised an exception.");
       editor.mark(reply.line);
+      askForPrediction();
       return showProgramError(reply.traceback, reply.line);
     case "prediction":
     case "predictionFailed":

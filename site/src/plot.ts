@@ -135,9 +135,11 @@ export class Plot {
     if (this.marker) {
       const { x, y, label } = this.marker;
       svg("circle", { cx: this.px(x), cy: this.py(y), r: 4.5 }, this.overlay);
+      // Clear of the line, which wavers about the dot's height.
+      const shift = y > this.yTop / 2 ? 34 : -20;
       svg(
         "text",
-        { x: this.px(x) - 9, y: this.py(y) + 20, "text-anchor": "end" },
+        { x: this.px(x), y: this.py(y) + shift, "text-anchor": "end" },
         this.overlay,
         label,
       );
