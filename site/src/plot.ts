@@ -149,11 +149,10 @@ export class Plot {
     this.root.setAttribute("aria-label", `${this.options.title} over images seen: ${now}`);
   }
 
-  /** A running mean over about a twentieth of the points so far. */
+  /** A running mean: it follows the steep beginning closely, and later spans about 12 points. */
   private smoothed(): number[] {
-    const factor = 1 / Math.max(1, Math.min(12, this.points.length / 20));
-    let mean = this.points[0]?.y ?? 0;
-    return this.points.map((p) => (mean += factor * (p.y - mean)));
+    let mean = 0;
+    return this.points.map((p, i) => (mean += (p.y - mean) / Math.min(12, 1 + i / 8)));
   }
 
   private drawAxes(): void {
