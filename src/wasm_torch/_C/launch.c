@@ -23,7 +23,8 @@ static const size_t kernel_sizes[WT_KERNEL_COUNT] = {
 #undef K
 };
 
-/* What a compiler needs to lay out a kernel's struct for another machine: names beside the kinds. */
+/* What a compiler needs to lay out a kernel's struct for another machine: names beside the kinds.
+ */
 #define FIELD_NAME(kind, name) #name,
 #define K(kernel, version) \
   static const char *const names_##kernel[] = {WT_ARGS_##kernel(FIELD_NAME) NULL};
@@ -211,7 +212,8 @@ static int add_codes(PyObject *module, const char *attribute, const char *const 
   return status;
 }
 
-/* KERNEL_FIELDS: name -> ((field, kind), ...) in the order of abi.h; KERNEL_VERSIONS: name -> int. */
+/* KERNEL_FIELDS: name -> ((field, kind), ...) in the order of abi.h; KERNEL_VERSIONS: name -> int.
+ */
 static PyObject *kernel_fields(int kernel) {
   Py_ssize_t count = 0;
   while (kernel_field_names[kernel][count] != NULL) count++;
@@ -229,8 +231,7 @@ static int add_kernel_layouts(PyObject *module) {
   int status = fields == NULL || versions == NULL ? -1 : 0;
   for (int i = 0; status == 0 && i < WT_KERNEL_COUNT; i++) {
     PyObject *row = kernel_fields(i), *version = PyLong_FromLong(kernel_versions[i]);
-    if (row == NULL || version == NULL ||
-        PyDict_SetItemString(fields, kernel_names[i], row) < 0 ||
+    if (row == NULL || version == NULL || PyDict_SetItemString(fields, kernel_names[i], row) < 0 ||
         PyDict_SetItemString(versions, kernel_names[i], version) < 0) {
       status = -1;
     }
