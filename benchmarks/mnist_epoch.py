@@ -1,8 +1,8 @@
 """One epoch of training on MNIST, written once and run on wasm_torch and on torch.
 
 conv 1->32 3x3, batch norm, relu, max-pool 2; conv 32->64 likewise; linear 3136->10; cross entropy;
-Adam, its rate falling linearly over the epoch; batches of 64; all images, with shuffling and loading
-inside the timed epoch.
+Adam, its rate falling linearly over the epoch; batches of 64; all images, with shuffling and
+loading inside the timed epoch.
 """
 
 import time

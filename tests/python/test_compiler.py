@@ -11,7 +11,7 @@ import wasm_torch as torch
 from wasm_torch import nn
 from wasm_torch.compiler import LEVELS, DataDependent, UnsupportedModel, compile, read
 from wasm_torch.nn import functional as F
-from wasm_torch.trace import trace
+from wasm_torch.tracing import trace
 
 pytest.importorskip("wasmtime")
 from compiler_host import ENGINE, Engine, Model, assert_same

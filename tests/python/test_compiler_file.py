@@ -26,7 +26,7 @@ from wasm_torch.compiler.plan import plan
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.structs import offsets, template
-from wasm_torch.trace import trace
+from wasm_torch.tracing import trace
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import wasm_torch as torch
 from wasm_torch.compiler import DataDependent, compile
 from wasm_torch.ops._schema import REQUIRED
 from wasm_torch.ops._table import TABLE, Op
-from wasm_torch.trace import trace
+from wasm_torch.tracing import trace
 
 pytest.importorskip("wasmtime")
 from compiler_host import ENGINE, Engine, Model, assert_same, flat

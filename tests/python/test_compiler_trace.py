@@ -13,7 +13,7 @@ from wasm_torch.compiler import DataDependent, UnsupportedModel, compile
 from wasm_torch.compiler.errors import RandomNumbers
 from wasm_torch.nn import functional as F
 from wasm_torch.ops._table import FUNCTIONS, METHODS
-from wasm_torch.trace import trace
+from wasm_torch.tracing import trace
 
 pytest.importorskip("wasmtime")
 from compiler_host import ENGINE, Engine, Model, assert_same, flat

@@ -14,7 +14,7 @@ from wasm_torch.compiler.graph import Graph, Value
 from wasm_torch.export._capture import Captured, module_path, place_of
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
 from wasm_torch.export._operations import arguments_by_name, convert, find, suggestion
-from wasm_torch.trace import Tracer
+from wasm_torch.tracing import Tracer
 
 
 class WeightSet:

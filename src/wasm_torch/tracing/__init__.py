@@ -12,7 +12,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.compiler.graph import Graph
-from wasm_torch.trace._tracer import Tracer
+from wasm_torch.tracing._tracer import Tracer
 
 __all__ = ["Tracer", "trace"]
 

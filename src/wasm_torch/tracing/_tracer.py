@@ -18,7 +18,7 @@ from wasm_torch.compiler.errors import DataDependent, RandomNumbers, Unsupported
 from wasm_torch.compiler.graph import Fill, Graph, Node, Raw, Value, Write
 from wasm_torch.ops._raw import replaced
 from wasm_torch.ops._table import TABLE
-from wasm_torch.trace._modules import ModuleNames
+from wasm_torch.tracing._modules import ModuleNames
 
 TensorBase = _C.TensorBase
 #: Raw functions that make a tensor: calls outside of rows become nodes.
