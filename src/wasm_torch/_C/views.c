@@ -68,7 +68,7 @@ static bool infer_size(const Tensor *t, int ndim, wt_word *size) {
 }
 
 bool view_strides(const Tensor *t, int ndim, const wt_word *size, wt_word *stride) {
-  if (t->numel == 0 || t->dense) {
+  if (t->numel == 0 || t->ndim == 0) {
     wt_word extent = 1;
     for (int d = ndim - 1; d >= 0; d--) {
       stride[d] = extent;

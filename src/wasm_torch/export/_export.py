@@ -44,7 +44,8 @@ def export_to_wasm(
         methods: in place of ``example_input``, several methods over the model's weights by name:
             ``{"encode": (model.encoder, x), "step": (model.step, (token, state))}``.
         optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
-            unused, "O2" for fusing as well, "O3" for everything.
+            unused, "O2" for folding batch normalization into convolutions as well, "O3" for all
+            passes there are, which today are those of "O2".
         verify: run the file here, through wasmtime, and compare it with torch on the example.
         progress: called at the start of each step with its name and the part that is done.
 

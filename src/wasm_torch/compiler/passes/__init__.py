@@ -9,12 +9,15 @@ from wasm_torch.compiler.passes import constant_folding, dead_code, fold_batch_n
 
 Pass = Callable[[Graph], None]
 
-#: The passes of each level, in order. The memory plan reuses memory in place from O1 on.
+_ALL: tuple[Pass, ...] = (constant_folding.run, fold_batch_norm.run, dead_code.run)
+
+#: The passes of each level, in order. The memory plan reuses memory in place from O1 on. O3 is
+#: every pass there is; none is yet costly enough to be left out of O2.
 LEVELS: dict[str, tuple[Pass, ...]] = {
     "O0": (),
     "O1": (constant_folding.run, dead_code.run),
-    "O2": (constant_folding.run, fold_batch_norm.run, dead_code.run),
-    "O3": (constant_folding.run, fold_batch_norm.run, dead_code.run),
+    "O2": _ALL,
+    "O3": _ALL,
 }
 
 
