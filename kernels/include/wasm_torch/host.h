@@ -25,7 +25,7 @@
  *     worker:  w = instantiate(module, {env: {memory}})
  *              w.__stack_pointer.value = stack; w.__wasm_init_tls(tls)
  *              try { reason = w.wt_worker_enter(n) }
- *              catch { w.__stack_pointer.value = stack; w.wt_worker_failed(n); tell the caller }
+ *              catch { w.__stack_pointer.value = stack; if (!w.wt_worker_failed(n)) close }
  *   `enter` returns only when asked to: at WT_WORKER_LEFT the worker returns to its event loop,
  *   handles what was posted, and enters again; at WT_WORKER_STOPPED it closes. After
  *   wt_worker_failed it may enter again or close.
@@ -93,8 +93,10 @@ int wt_recover(void);
 wt_word wt_worker_enter(wt_word worker);
 
 /* From the worker itself, after it caught a trap out of wt_worker_enter and restored its
- * `__stack_pointer`: counts it out of the job, whose wt_run then returns WT_TRAP. */
-void wt_worker_failed(wt_word worker);
+ * `__stack_pointer`: counts it out of the job, whose wt_run then returns WT_TRAP. Returns 1 where
+ * the trap was a job's, so that the worker may enter again, and 0 where the worker itself is at
+ * fault and would trap for ever. */
+int wt_worker_failed(wt_word worker);
 
 /* ---- any thread ---------------------------------------------------------------------------- */
 /* The worker is gone and will not call again (it did not start, was terminated, or closed). Counts

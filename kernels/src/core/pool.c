@@ -183,12 +183,17 @@ int wt_pool_serve(int number) {
   return reason;
 }
 
-void wt_pool_drop(int number) {
+bool wt_pool_drop(int number) {
   uint64_t worker = (uint64_t)1 << number;
   atomic_fetch_and(&pool.ready, ~worker);
-  /* The failure is stored before the worker leaves the gate: the caller reads it after the join. */
-  if (atomic_load(&pool.gate) & worker) atomic_store(&pool.failed, true);
-  leave_gate(worker);
+  if (atomic_load(&pool.gate) & worker) {
+    /* While the worker is inside, the job is this one. It has failed as a whole: no thread takes
+     * another chunk of it, this worker included, should it be back before the gate is closed. */
+    atomic_store_explicit(&pool.next_chunk, pool.chunks, memory_order_relaxed);
+    /* Stored before the worker leaves the gate: the caller reads it after the join. */
+    atomic_store(&pool.failed, true);
+  }
+  return leave_gate(worker);
 }
 
 void wt_pool_leave(uint64_t workers) {

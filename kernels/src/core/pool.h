@@ -31,8 +31,9 @@ typedef _Atomic uint64_t wt_worker_set;
 /* ---- pool.c -------------------------------------------------------------------------------- */
 /* Serves jobs as worker `number` until asked to leave or stop; returns a wt_worker_exit. */
 int wt_pool_serve(int number);
-/* Takes a worker that failed or is gone out of the ready ones and of the running job. */
-void wt_pool_drop(int number);
+/* Takes a worker that failed or is gone out of the ready ones and out of the running job, which
+ * ends: returns whether it took part in one. */
+bool wt_pool_drop(int number);
 /* Asks a set of workers to return from wt_pool_serve. */
 void wt_pool_leave(uint64_t workers);
 void wt_pool_stop(uint64_t workers);

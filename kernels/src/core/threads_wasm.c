@@ -89,8 +89,8 @@ WT_EXPORT("wt_worker_enter") wt_word wt_worker_enter(wt_word worker) {
   return reason;
 }
 
-WT_EXPORT("wt_worker_failed") void wt_worker_failed(wt_word worker) {
-  if (is_number(worker)) wt_pool_drop((int)worker);
+WT_EXPORT("wt_worker_failed") int wt_worker_failed(wt_word worker) {
+  return is_number(worker) && wt_pool_drop((int)worker);
 }
 
 WT_EXPORT("wt_worker_lost") void wt_worker_lost(wt_word worker) {

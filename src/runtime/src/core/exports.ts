@@ -29,7 +29,7 @@ export interface EngineExports extends WebAssembly.Exports {
   wt_workers_stop(): void;
   wt_recover(): number;
   wt_worker_enter(worker: number): number;
-  wt_worker_failed(worker: number): void;
+  wt_worker_failed(worker: number): number;
   wt_worker_lost(worker: number): void;
 }
 

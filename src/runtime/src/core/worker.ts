@@ -15,18 +15,14 @@ export interface WorkerStart {
   tls: number;
 }
 
-/** Traps after which a worker no longer trusts its instance and ends. */
-const MOST_TRAPS = 16;
-
-/** Serves jobs until asked to leave; traps are counted out of the job that they ended. */
+/** Serves jobs until asked to leave. A job's trap ends that job; any other ends this worker. */
 function serve(engine: EngineExports, { worker, stack }: WorkerStart): number {
-  for (let traps = 0; ; ) {
+  for (;;) {
     try {
       return engine.wt_worker_enter(worker);
     } catch (trap) {
       engine.__stack_pointer.value = stack;
-      engine.wt_worker_failed(worker);
-      if (++traps === MOST_TRAPS) throw trap;
+      if (engine.wt_worker_failed(worker) === 0) throw trap;
     }
   }
 }
