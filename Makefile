@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	zoo-check budgets host native engine data clean
+	zoo-check budgets host native engine npm data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ setup:  ## install everything that the other targets need, once
 demo: site  ## serve the demo page and the notebooks, with and without isolation
 	$(PYTHON) site/serve.py
 
-test: setup native wheel site  ## run every test
+test: setup native wheel site npm  ## run every test
 	$(PYTHON) tools/run_tests.py
 
 lint: setup  ## check style and types of Python, C and TypeScript
@@ -59,6 +59,9 @@ budgets: wheel  ## print the sizes of what is shipped, and lines of code by fold
 
 host: setup  ## bundle the host script of the Python package
 	cd src/runtime && npm run --silent build
+
+npm: engine  ## build the npm package into src/runtime/dist
+	cd src/runtime && npm run --silent package
 
 native: setup  ## build the native engine and the extension into src/wasm_torch
 	@mkdir -p build

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from browsers import BROWSERS, launch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).resolve().parent.parent
+
+sys.path.insert(0, str(ROOT / "site"))  # `serve`, the site's server
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +27,19 @@ def pyodide_wheel() -> Path:
     if not found:
         pytest.fail("there is no wheel for Pyodide in dist/: run `make wheel`")
     return found[-1]
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=BROWSERS)
+def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
+    """Each installed browser."""
+    started = launch(playwright, request.param)
+    yield started
+    started.close()

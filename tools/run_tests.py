@@ -111,6 +111,7 @@ STAGES = (
     ),
     pytest_stage("packaging", "recipes, wheel and tools"),
     pytest_stage("python", "Python on the native engine, against torch", "-n", "2"),
+    pytest_stage("models", "model files on the desktop, in Node, Chromium and Firefox"),
     pytest_stage("pyodide", "the wheel in Pyodide 0.27, 0.29 and 314"),
     pytest_stage("browser", "pages in Chromium and Firefox"),
 )

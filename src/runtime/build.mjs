@@ -1,8 +1,9 @@
 /**
- * Builds the host script of the Python package, one minified expression, or the tests (--tests).
+ * Builds with esbuild: by default the host script of the Python package (one minified expression);
+ * with --package the npm package's scripts in dist/; with --tests the tests.
  */
 import { dirname, join } from "node:path";
-import { readdirSync } from "node:fs";
+import { copyFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -19,7 +20,9 @@ const bundledText = {
     }));
     builder.onLoad({ filter: /.*/, namespace: "bundled-text" }, async ({ path }) => {
       const options = { bundle: true, minify: true, write: false, format: "iife" };
-      const result = await build({ ...options, entryPoints: [path], target: "es2022" });
+      // A worker's script may start workers of its own.
+      const plugins = [bundledText];
+      const result = await build({ ...options, plugins, entryPoints: [path], target: "es2022" });
       return { contents: result.outputFiles[0].text.trim(), loader: "text" };
     });
   },
@@ -27,7 +30,7 @@ const bundledText = {
 
 const common = { bundle: true, target: "es2022", plugins: [bundledText], logLevel: "warning" };
 
-if (process.argv.includes("--tests")) {
+async function buildTests() {
   const tests = readdirSync(join(here, "test")).filter((name) => name.endsWith(".test.ts"));
   await build({
     ...common,
@@ -38,7 +41,31 @@ if (process.argv.includes("--tests")) {
     outdir: join(root, "build", "runtime", "tests"),
     outExtension: { ".js": ".mjs" },
   });
-} else {
+}
+
+async function buildPackage() {
+  const dist = join(here, "dist");
+  const source = (name) => join(here, "src", name);
+  await build({
+    ...common,
+    entryPoints: { "wasm-torch": source("index.ts"), sync: source("sync.ts") },
+    format: "esm",
+    outdir: dist,
+  });
+  await build({
+    ...common,
+    entryPoints: [source("global.ts")],
+    format: "iife",
+    globalName: "WASMTorch",
+    minify: true,
+    outfile: join(dist, "wasm-torch.min.js"),
+  });
+  for (const variant of ["relaxed", "simd", "scalar"]) {
+    copyFileSync(join(root, "build", "engine", `${variant}.wasm`), join(dist, `${variant}.wasm`));
+  }
+}
+
+async function buildHost() {
   await build({
     ...common,
     entryPoints: [join(here, "src", "pyodide", "host.ts")],
@@ -50,3 +77,7 @@ if (process.argv.includes("--tests")) {
     outfile: join(root, "src", "wasm_torch", "_host", "engine", "host.js"),
   });
 }
+
+if (process.argv.includes("--tests")) await buildTests();
+else if (process.argv.includes("--package")) await buildPackage();
+else await buildHost();

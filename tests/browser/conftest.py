@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsers import BROWSERS, launch
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from serve import SiteServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = Path(__file__).resolve().parent / "pages"
 SITE = ROOT / "build" / "site"
 PYODIDE = ROOT / ".toolchain" / "pyodide" / "314.0.7"
-
-sys.path.insert(0, str(ROOT / "site"))
-
-from serve import SiteServer  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +42,3 @@ def sites() -> Iterator[dict[bool, SiteServer]]:
 def isolated(request: pytest.FixtureRequest) -> bool:
     """Whether the page may share memory with workers."""
     return request.param
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="session", params=BROWSERS)
-def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
-    """Each installed browser."""
-    started = launch(playwright, request.param)
-    yield started
-    started.close()

@@ -402,6 +402,8 @@ double wt_memory_stat(wt_word which);
 void wt_reset_peak_memory(void);
 /* Gives cached blocks back to the general heap; returns the bytes that became reusable. */
 double wt_empty_cache(void);
+/* CRC-32 (zlib's) of bytes that follow those of which `crc` is the checksum; 0 for none before. */
+uint32_t wt_crc32(wt_word address, wt_word count, uint32_t crc);
 /* Threads that take part in a job from now on (the caller included); returns the number in force,
  * which workers that are not ready yet may lower. */
 wt_word wt_set_num_threads(wt_word count);

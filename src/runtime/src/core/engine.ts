@@ -29,14 +29,16 @@ export class Engine {
   readonly #stackTop: number;
 
   /**
-   * Instantiates a compiled engine and starts the workers of its default number of threads. Calls
-   * work at once, on this thread; workers join when this thread's event loop has had a turn.
+   * Instantiates a compiled engine and starts the workers of `threads` threads (by default, of as
+   * many as the engine thinks best). Calls work at once, on this thread; workers join when this
+   * thread's event loop has had a turn.
    *
    * @throws RangeError where no memory can be reserved.
    */
   constructor(
     module: WebAssembly.Module,
     readonly variant: Variant,
+    threads?: number,
   ) {
     const { memory, limit } = createMemory(INITIAL_PAGES);
     this.exports = instantiate(module, memory);
@@ -44,15 +46,16 @@ export class Engine {
     this.pool = new WorkerPool(this.exports, module, memory);
     this.#stackTop = this.exports.__stack_pointer.value;
     this.singleThreadedBecause = whyNoWorkers();
-    const threads = this.singleThreadedBecause === undefined ? hardwareConcurrency() : 1;
+    const most = this.singleThreadedBecause === undefined ? hardwareConcurrency() : 1;
     this.exports.wt_engine_start(
-      Math.min(threads, MAX_THREADS),
+      Math.min(most, MAX_THREADS),
       Number(mayBlock(memory)),
       limit / PAGE_BYTES,
     );
     if (this.singleThreadedBecause !== undefined) {
       console.warn(`wasm-torch runs on one thread: ${this.singleThreadedBecause}.`);
     }
+    if (threads !== undefined) this.exports.wt_set_num_threads(threads);
     this.pool.grow(this.exports.wt_threads_wanted() - 1);
   }
 

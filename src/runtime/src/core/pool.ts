@@ -50,9 +50,10 @@ export class WorkerPool {
 
   #start(worker: number): boolean {
     try {
-      const handle = spawn(workerSource, `wasm-torch ${worker}`, (cause) => {
+      const ended = (cause: string) => {
         if (this.workers.get(worker) === handle) this.#lose(worker, cause);
-      });
+      };
+      const handle = spawn(workerSource, `wasm-torch ${worker}`, { ended });
       this.workers.set(worker, handle);
       const start: WorkerStart = {
         module: this.module,

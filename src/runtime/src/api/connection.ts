@@ -1,0 +1,73 @@
+/** Requests to the runtime's worker and their answers. */
+import { type SpawnedWorker, spawn } from "../core/spawn";
+import { Disposed, errorFrom } from "../model/errors";
+import type { Calls, Kind, ReplyMessage } from "./protocol";
+import workerSource from "./worker.ts?bundled";
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  progress?: (loaded: number, total: number | undefined) => void;
+}
+
+export class Connection {
+  readonly #worker: SpawnedWorker;
+  readonly #pending = new Map<number, Pending>();
+  #requests = 0;
+  #lost: string | undefined;
+
+  constructor() {
+    this.#worker = spawn(workerSource, "wasm-torch", {
+      ended: (cause) => this.close(`the runtime's worker is lost (${cause})`),
+      message: (reply) => this.#hear(reply as ReplyMessage),
+    });
+  }
+
+  /** Sends a request; its number goes to `sent` before anything is answered. */
+  request<K extends Kind>(
+    kind: K,
+    content: Calls[K][0],
+    options: { sent?: (id: number) => void; progress?: Pending["progress"] } = {},
+  ): Promise<Calls[K][1]> {
+    if (this.#lost !== undefined) return Promise.reject(new Disposed(this.#lost));
+    const id = ++this.#requests;
+    return new Promise((resolve, reject) => {
+      const settle = resolve as (result: unknown) => void;
+      this.#pending.set(id, { resolve: settle, reject, progress: options.progress });
+      this.#worker.keepAlive(true);
+      try {
+        this.#worker.postMessage({ id, kind, content });
+      } catch (error) {
+        this.#take(id);
+        reject(error as Error);
+        return;
+      }
+      options.sent?.(id);
+    });
+  }
+
+  /** Ends the worker; what waits for it, and all that follows, is refused with this reason. */
+  close(reason: string): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = reason;
+    for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(new Disposed(reason));
+    this.#worker.terminate();
+  }
+
+  #hear(reply: ReplyMessage): void {
+    if ("progress" in reply) {
+      this.#pending.get(reply.id)?.progress?.(reply.progress.loaded, reply.progress.total);
+    } else if ("error" in reply) {
+      this.#take(reply.id)?.reject(errorFrom(reply.error));
+    } else {
+      this.#take(reply.id)?.resolve(reply.result);
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (this.#pending.size === 0) this.#worker.keepAlive(false);
+    return pending;
+  }
+}

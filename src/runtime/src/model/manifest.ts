@@ -1,0 +1,135 @@
+/** The manifest of a model file, checked before anything relies on it. */
+import { countOf, type DType, DTYPES, isDType } from "./dtypes";
+import { Damaged } from "./errors";
+
+/** A nest of positions in `inputs` or `outputs`; null stands where there is no tensor. */
+export type Tree = number | null | Tree[] | { [key: string]: Tree };
+
+/** One input or output: dense and row-major. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+export interface WeightInfo extends TensorInfo {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly role: "parameter" | "constant" | "state";
+}
+
+export interface MethodInfo {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly input_tree: Tree;
+  readonly output_tree: Tree;
+  readonly states: readonly { readonly name: string; readonly weight: number }[];
+  readonly arena_bytes: number;
+  readonly nodes: readonly { readonly op: string; readonly source: string }[];
+}
+
+export interface Manifest {
+  readonly format: number;
+  readonly producer: string;
+  readonly torch: string;
+  readonly kernels: readonly string[];
+  readonly weights: {
+    readonly bytes: number;
+    readonly checksum: string;
+    readonly tensors: readonly WeightInfo[];
+  };
+  readonly constants: { readonly bytes: number; readonly offset: number };
+  readonly methods: Readonly<Record<string, MethodInfo>>;
+}
+
+export function bytesOf(info: TensorInfo): number {
+  return countOf(info.shape) * DTYPES[info.dtype].bytes;
+}
+
+/** Addresses have 32 bits. */
+const MOST_BYTES = 2 ** 32 - 1;
+
+function check(fits: unknown, what: string): asserts fits {
+  if (!fits) throw new Damaged(`the manifest of the model file is damaged (${what})`);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_BYTES;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function checkTensor(info: unknown, where: string): asserts info is TensorInfo {
+  check(isRecord(info) && typeof info.name === "string", `${where} has no name`);
+  check(isDType(info.dtype), `the dtype of ${where} ${info.name}`);
+  check(Array.isArray(info.shape) && info.shape.every(isSize), `the shape of ${info.name}`);
+  check(bytesOf(info as unknown as TensorInfo) <= MOST_BYTES, `the size of ${info.name}`);
+}
+
+function checkTree(tree: unknown, count: number, where: string): void {
+  if (tree === null) return;
+  if (typeof tree === "number") {
+    check(isSize(tree) && tree < count, `the nest of ${where}`);
+  } else {
+    check(typeof tree === "object", `the nest of ${where}`);
+    for (const part of Object.values(tree as object)) checkTree(part, count, where);
+  }
+}
+
+function checkWeights(manifest: Manifest, payload: number): void {
+  const { weights, constants } = manifest;
+  check(isRecord(weights) && weights.bytes === payload, "the bytes of the weights");
+  check(/^crc32:[0-9a-f]{8}$/.test(weights.checksum), "the checksum of the weights");
+  check(Array.isArray(weights.tensors), "the list of weights");
+  for (const tensor of weights.tensors) {
+    checkTensor(tensor, "the weight");
+    const { offset, bytes } = tensor as WeightInfo;
+    check(isSize(offset) && isSize(bytes) && offset % 64 === 0, `the place of ${tensor.name}`);
+    check(bytes === bytesOf(tensor) && offset + bytes <= payload, `the place of ${tensor.name}`);
+  }
+  check(isRecord(constants), "the constants");
+  check(isSize(constants.offset) && isSize(constants.bytes), "the constants");
+  check(constants.offset + constants.bytes <= payload, "the place of the constants");
+}
+
+function checkMethod(name: string, method: MethodInfo, manifest: Manifest): void {
+  check(isRecord(method), `the method ${name}`);
+  for (const [kind, list] of [["input", method.inputs], ["output", method.outputs]] as const) {
+    check(Array.isArray(list), `the ${kind}s of ${name}`);
+    for (const info of list) checkTensor(info, `the ${kind}`);
+  }
+  checkTree(method.input_tree, method.inputs.length, `the inputs of ${name}`);
+  checkTree(method.output_tree, method.outputs.length, `the outputs of ${name}`);
+  check(Array.isArray(method.states), `the states of ${name}`);
+  for (const state of method.states) {
+    check(isRecord(state) && isSize(state.weight), `the states of ${name}`);
+    check(state.weight < manifest.weights.tensors.length, `the states of ${name}`);
+  }
+  check(isSize(method.arena_bytes), `the arena of ${name}`);
+  check(Array.isArray(method.nodes) && method.nodes.every(isRecord), `the nodes of ${name}`);
+}
+
+/**
+ * Parses a manifest of a file with so many bytes of weights.
+ *
+ * @throws Damaged where a field is missing, or where what it says cannot be.
+ */
+export function checkedManifest(text: string, payload: number): Manifest {
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(text);
+  } catch (error) {
+    throw new Damaged(`the manifest of the model file is damaged (${error})`);
+  }
+  check(isRecord(manifest), "it is no object");
+  check(Array.isArray(manifest.kernels), "the kernels");
+  check(manifest.kernels.every((kernel) => typeof kernel === "string"), "the kernels");
+  checkWeights(manifest, payload);
+  check(isRecord(manifest.methods) && Object.keys(manifest.methods).length > 0, "no method");
+  for (const [name, method] of Object.entries(manifest.methods)) {
+    checkMethod(name, method, manifest);
+  }
+  return manifest;
+}

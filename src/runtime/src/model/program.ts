@@ -1,0 +1,283 @@
+/**
+ * A model in an engine's memory, called synchronously: the weights lie there, and each call runs the
+ * model's code on blocks for its inputs, outputs and intermediates, which are given back after it.
+ */
+import type { Engine } from "../core/engine";
+import { DTYPES, type TensorData } from "./dtypes";
+import { Damaged, Disposed, ExecutionError, MissingKernel, OutOfMemory } from "./errors";
+import { type ModelSink, ModelReader, type Prefix } from "./format";
+import { bytesOf, type Manifest, type MethodInfo } from "./manifest";
+
+/** wt_status of abi.h. */
+const STATUS: Readonly<Record<number, string>> = {
+  1: "the engine's memory does not suffice",
+  2: "an index is out of range",
+  3: "the kernel does not take this dtype",
+  4: "an argument is not valid",
+  5: "a matrix is singular",
+  6: "an iteration did not converge",
+  7: "the engine trapped",
+  8: "the engine lacks the kernel",
+  9: "division by zero",
+};
+const OUT_OF_MEMORY = 1;
+
+const MOST_ADDRESS = 2 ** 32 - 1;
+
+/** Blocks of the engine's memory that are given back together. */
+class Blocks {
+  readonly #held: number[] = [];
+
+  constructor(private readonly engine: Engine) {}
+
+  /** The address of a new block. Throws OutOfMemory where there is no room. */
+  allocate(bytes: number, what: string): number {
+    const e = this.engine.exports;
+    const address = bytes > MOST_ADDRESS ? 0 : e.wt_allocate(Math.max(bytes, 1)) >>> 0;
+    if (address === 0) {
+      const [used, limit] = [e.wt_memory_stat(0), e.wt_memory_stat(3)].map(megabytes);
+      throw new OutOfMemory(
+        `the engine's memory has no room for ${what} (${megabytes(bytes)}): ${used} of at most ` +
+          `${limit} are in use. Dispose of other models, or use a smaller input`,
+      );
+    }
+    this.#held.push(address);
+    return address;
+  }
+
+  release(): void {
+    for (const address of this.#held.splice(0)) this.engine.exports.wt_release(address);
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** Writes bytes into the engine's memory. */
+function write(engine: Engine, address: number, data: ArrayBufferView): void {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  engine.views.reaching(address + bytes.length).bytes.set(bytes, address);
+}
+
+/** A copy of bytes of the engine's memory, in memory that is not shared. */
+function read(engine: Engine, address: number, bytes: number): ArrayBuffer {
+  const copy = new Uint8Array(bytes);
+  copy.set(engine.views.reaching(address + bytes).bytes.subarray(address, address + bytes));
+  return copy.buffer;
+}
+
+/** The imports that any model may have, besides kernels. */
+const ENVIRONMENT: Readonly<Record<string, WebAssembly.ImportExportKind>> = {
+  memory: "memory",
+  weights: "global",
+  constants: "global",
+  arena: "global",
+};
+
+/** Refuses a module that asks for more than a model may, or lacks what its manifest promises. */
+function checkModule(module: WebAssembly.Module, manifest: Manifest, engine: Engine): void {
+  const missing: string[] = [];
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    if (from === "kernel" && kind === "function") {
+      if (!(name in engine.exports) || !name.includes("@")) missing.push(name);
+    } else if (from !== "env" || ENVIRONMENT[name] !== kind) {
+      throw new Damaged(`the model's code asks for ${from}.${name}, which no model may`);
+    }
+  }
+  if (missing.length > 0) {
+    throw new MissingKernel(
+      `the model calls ${missing.sort().join(", ")}, which this version's engine lacks: update ` +
+        "wasm-torch, or export the model again with this version",
+    );
+  }
+  const found = new Set(
+    WebAssembly.Module.exports(module)
+      .filter(({ kind }) => kind === "function")
+      .map(({ name }) => name),
+  );
+  for (const method of Object.keys(manifest.methods)) {
+    if (!found.has(`method:${method}`)) {
+      throw new Damaged(`the model's code lacks the method ${method}: export the model again`);
+    }
+  }
+}
+
+type MethodFunction = (call: number) => number;
+
+/** A model on this thread. */
+export class Program {
+  readonly #arena: WebAssembly.Global<"i32">;
+  readonly #functions: WebAssembly.Exports;
+  readonly #initial = new Map<number, Uint8Array>();
+  #disposed = false;
+
+  constructor(
+    private readonly engine: Engine,
+    readonly manifest: Manifest,
+    module: WebAssembly.Module,
+    private readonly blocks: Blocks,
+    private readonly weights: number,
+  ) {
+    const i32 = (value: number, mutable: boolean) =>
+      new WebAssembly.Global({ value: "i32", mutable }, value | 0);
+    this.#arena = i32(0, true);
+    const kernels = manifestKernels(module, engine);
+    const env = {
+      memory: engine.views.memory,
+      weights: i32(weights, false),
+      constants: i32(weights + manifest.constants.offset, false),
+      arena: this.#arena,
+    };
+    this.#functions = new WebAssembly.Instance(module, { env, kernel: kernels }).exports;
+    for (const { states } of Object.values(manifest.methods)) {
+      for (const { weight } of states) this.#initial.set(weight, this.#state(weight));
+    }
+  }
+
+  /** Bytes of the weights and constants in the engine's memory. */
+  get weightBytes(): number {
+    return this.manifest.weights.bytes;
+  }
+
+  #stateAddress(weight: number): number {
+    return this.weights + this.manifest.weights.tensors[weight]!.offset;
+  }
+
+  #state(weight: number): Uint8Array {
+    const { bytes } = this.manifest.weights.tensors[weight]!;
+    return new Uint8Array(read(this.engine, this.#stateAddress(weight), bytes));
+  }
+
+  /** Gives every buffer that calls change the value that it has in the file. */
+  resetState(): void {
+    this.#alive();
+    for (const [weight, data] of this.#initial) write(this.engine, this.#stateAddress(weight), data);
+  }
+
+  /**
+   * Runs a method on dense inputs, one for each of its inputs and of its dtype and size (which
+   * `bindInputs` sees to); returns the outputs in order.
+   *
+   * @throws OutOfMemory, ExecutionError: the model and the engine go on working.
+   */
+  call(name: string, inputs: readonly TensorData[]): TensorData[] {
+    this.#alive();
+    const method = this.manifest.methods[name]!;
+    const blocks = new Blocks(this.engine);
+    try {
+      const words: number[] = [];
+      method.inputs.forEach((info, i) => {
+        words.push(blocks.allocate(bytesOf(info), `the input ${info.name}`));
+        write(this.engine, words[i]!, inputs[i]!);
+      });
+      const outputs = method.outputs.map((info) =>
+        blocks.allocate(bytesOf(info), `the output ${info.name}`),
+      );
+      const states = method.states.map(({ weight }) => this.#stateAddress(weight));
+      const arena = blocks.allocate(method.arena_bytes, "intermediate results");
+      const table = Uint32Array.from([...words, ...outputs, ...states]);
+      const call = blocks.allocate(table.byteLength, "the call");
+      write(this.engine, call, table);
+      this.#arena.value = arena | 0;
+      this.#check(this.#run(`method:${name}`, call), name, method);
+      return method.outputs.map((info, i) => {
+        const { array } = DTYPES[info.dtype];
+        return new array(read(this.engine, outputs[i]!, bytesOf(info)));
+      });
+    } finally {
+      blocks.release();
+    }
+  }
+
+  #run(name: string, call: number): number {
+    try {
+      return (this.#functions[name] as MethodFunction)(call | 0);
+    } catch {
+      return this.engine.recover();
+    }
+  }
+
+  #check(result: number, name: string, method: MethodInfo): void {
+    const status = result & 255;
+    if (status === 0) return;
+    const node = method.nodes[result >>> 8];
+    const where = node === undefined ? name : `${name}: ${node.op} at ${node.source || "the top"}`;
+    const why = STATUS[status] ?? `status ${status}`;
+    const text = `${where}: ${why}`;
+    if (status === OUT_OF_MEMORY) {
+      throw new OutOfMemory(`${text}. Dispose of other models, or use a smaller input`);
+    }
+    throw new ExecutionError(text);
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw new Disposed("the model has been disposed of");
+  }
+
+  /** Gives the model's memory back; it cannot be called any more. */
+  dispose(): void {
+    this.#disposed = true;
+    this.blocks.release();
+  }
+}
+
+/** The engine's exports that a module asks for. */
+function manifestKernels(module: WebAssembly.Module, engine: Engine) {
+  const kernels: WebAssembly.ModuleImports = {};
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+    if (from === "kernel") kernels[name] = engine.exports[name] as WebAssembly.ExportValue;
+  }
+  return kernels;
+}
+
+/**
+ * Loads a model in pieces: `push` what arrives, then `finish`. The weights are written to the
+ * engine's memory as they come. Whatever is thrown, `abandon` gives back what was taken.
+ */
+export class ProgramLoader implements ModelSink {
+  readonly reader = new ModelReader(this);
+  readonly #blocks: Blocks;
+  #module: WebAssembly.Module | undefined;
+  #weights = 0;
+  #checksum = 0;
+
+  constructor(private readonly engine: Engine) {
+    this.#blocks = new Blocks(engine);
+  }
+
+  push(bytes: Uint8Array): void {
+    this.reader.push(bytes);
+  }
+
+  prefix({ bytes, manifest, weightsBytes }: Prefix): void {
+    try {
+      this.#module = new WebAssembly.Module(bytes);
+    } catch (error) {
+      throw new Damaged(`the model's code is not valid WebAssembly: ${error}`);
+    }
+    checkModule(this.#module, manifest, this.engine);
+    this.#weights = this.#blocks.allocate(weightsBytes, "the weights");
+  }
+
+  weights(bytes: Uint8Array, offset: number): void {
+    const address = this.#weights + offset;
+    write(this.engine, address, bytes);
+    const { wt_crc32 } = this.engine.exports;
+    this.#checksum = wt_crc32(address | 0, bytes.length, this.#checksum);
+  }
+
+  /** The model, ready to be called. */
+  finish(): Program {
+    const { manifest } = this.reader.finish();
+    const checksum = `crc32:${(this.#checksum >>> 0).toString(16).padStart(8, "0")}`;
+    if (checksum !== manifest.weights.checksum) {
+      throw new Damaged("the weights of the model file are damaged: download it again");
+    }
+    return new Program(this.engine, manifest, this.#module!, this.#blocks, this.#weights);
+  }
+
+  abandon(): void {
+    this.#blocks.release();
+  }
+}

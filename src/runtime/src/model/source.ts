@@ -1,0 +1,84 @@
+/** Where a model file comes from, as pieces of bytes. */
+import { nodeBuiltin } from "../core/environment";
+import { FetchError } from "./errors";
+
+/** An address, or what holds the bytes. */
+export type Source = string | URL | Request | Response | Blob | ArrayBuffer | ArrayBufferView;
+
+interface NodeFiles {
+  openAsBlob(path: string | URL): Promise<Blob>;
+}
+
+/** Bytes that are held go on in pieces, so that other calls and an abort come between. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+function isBytes(source: Source): source is ArrayBuffer | ArrayBufferView {
+  return ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
+}
+
+/** The pieces of a file. Throws FetchError where it cannot be had, AbortError once aborted. */
+export async function* pieces(source: Source, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  signal?.throwIfAborted();
+  if (isBytes(source)) {
+    const bytes = ArrayBuffer.isView(source)
+      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+      : new Uint8Array(source);
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      signal?.throwIfAborted();
+      yield bytes.subarray(at, at + PIECE_BYTES);
+    }
+    return;
+  }
+  const stream = await open(source, signal);
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+async function open(
+  source: Exclude<Source, ArrayBuffer | ArrayBufferView>,
+  signal?: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  if (source instanceof Blob) return source.stream();
+  if (source instanceof Response) return body(source, source.url);
+  const address = source instanceof Request ? source.url : String(source);
+  const files = nodeBuiltin<NodeFiles>("fs");
+  if (files !== undefined && !/^(https?|data|blob):/.test(address)) {
+    const path = address.startsWith("file:") ? new URL(address) : address;
+    try {
+      return (await files.openAsBlob(path)).stream();
+    } catch (error) {
+      throw new FetchError(`${address} could not be read: ${error}`);
+    }
+  }
+  let response: Response;
+  try {
+    response = await fetch(source, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new FetchError(
+      `${address} could not be fetched (${error}). Is the server reachable, and does it allow ` +
+        "this page to read it (CORS)?",
+    );
+  }
+  return body(response, address);
+}
+
+function body(response: Response, address: string): ReadableStream<Uint8Array> {
+  if (!response.ok) {
+    throw new FetchError(
+      `${address} could not be fetched: the server answered ${response.status} ` +
+        response.statusText,
+    );
+  }
+  if (response.body === null) throw new FetchError(`${address} has no content`);
+  return response.body;
+}
