@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-for folder in ("site", "tests/browser", "tests/pyodide"):
+for folder in ("site", "tests", "tests/pyodide"):
     sys.path.insert(0, str(ROOT / folder))
 
 from browsers import launch  # noqa: E402

@@ -124,7 +124,10 @@ export class Runtime {
           },
         },
       );
-      return new Model(this.connection, this.#queue, model, manifest);
+      const loaded = new Model(this.connection, this.#queue, model, manifest);
+      if (signal?.aborted) await loaded.dispose(); // the last byte came before the abort did
+      signal?.throwIfAborted();
+      return loaded;
     } catch (error) {
       signal?.throwIfAborted();
       throw error;

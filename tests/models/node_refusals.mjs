@@ -1,0 +1,15 @@
+// node node_refusals.mjs PACKAGE FILE: prints what pages/refusals.mjs found, as JSON.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { refused, soaked } from "./pages/refusals.mjs";
+
+const [dist, file] = process.argv.slice(2);
+const { WASMTorch } = await import(pathToFileURL(join(dist, "wasm-torch.js")).href);
+const runtime = await WASMTorch.init();
+const good = new Uint8Array(await readFile(file));
+const refusals = await refused(runtime, good, `${file}.missing`);
+const soak = await soaked(runtime, good, 1000, 50);
+runtime.dispose();
+const late = await runtime.loadModel(good).catch((error) => error.name);
+console.log(JSON.stringify({ refusals, soak, late }));
