@@ -13,6 +13,7 @@ from browsers import BROWSERS, launch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
+    from small_models import Case
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,3 +44,12 @@ def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[
     started = launch(playwright, request.param)
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case]]:
+    """The six small models: the folder with their files, and the cases."""
+    from small_models import export_all
+
+    folder = tmp_path_factory.mktemp("small-models")
+    return folder, export_all(folder)

@@ -1,6 +1,7 @@
 """Model files as callables: ``load("resnet18.wasm")`` gives what the exported model gave.
 
-On the desktop a model runs through wasmtime, on the same WebAssembly engine as in a browser.
+On the desktop a model runs through wasmtime, on the same WebAssembly engine as in a browser; in
+Pyodide, on the engine that eager operations run on.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import wasm_torch
 from wasm_torch import _C
-from wasm_torch._host.wasmtime import Engine, pack_words
+from wasm_torch._host import model_engine
 from wasm_torch.compiler.errors import ModelError
 from wasm_torch.compiler.package import ModelFile, read
 
@@ -55,13 +57,12 @@ class Model:
     model returned them.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
-        self._engine = Engine.shared()
+    def __init__(self, source: ModelSource):
+        self._engine = model_engine()
         self._blocks: list[int] = []
-        file = read_file(path)
+        file = read_file(source)
         self.manifest = file.manifest
-        module = self._engine.compile(bytes(file.prefix))
-        self._engine.check_imports(module)
+        module = self._engine.compile(bytes(file.prefix), self.methods)
         with self._engine.lock:
             try:
                 self._load(file, module)
@@ -74,8 +75,7 @@ class Model:
         self._weights = self._allocate(len(file.weights))
         engine.write(self._weights, file.weights)
         constants = self._weights + self.manifest["constants"]["offset"]
-        loops = self.manifest.get("loops", 0)
-        self._module = engine.load(module, self._weights, constants, loops)
+        self._module = engine.load(module, self._weights, constants)
         self._initial = {k: self._read_state(k) for k in self._states()}
 
     def _allocate(self, size: int) -> int:
@@ -171,7 +171,7 @@ class Model:
             words += [self._state_address(s["weight"]) for s in entry["states"]]
             arena = allocate(entry["arena_bytes"])
             call = allocate(4 * max(len(words), 1))
-            engine.write(call, pack_words(words))
+            engine.write(call, struct.pack(f"<{len(words)}I", *words))
             status = self._module.run(method, call, arena)
             if status:
                 nodes = entry["nodes"]
@@ -226,27 +226,40 @@ class Model:
         return "Model(\n" + "\n".join(lines) + "\n)"
 
 
-def load(path: str | os.PathLike[str]) -> Model:
-    """Loads a model file.
+#: A path, a file open for reading bytes, or the bytes themselves.
+ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+
+
+def load(source: ModelSource) -> Model:
+    """Loads a model file: from a path, a file open for reading bytes, or the bytes themselves.
 
     Raises:
         ModelError: the file is no model, is newer than this version, cut short or damaged, or
             calls a kernel that the engine lacks. Each cause has its class in
             wasm_torch.compiler.errors.
         MemoryError: the engine's memory has no room for the weights.
+        ImportError: nothing here runs model files; the message says what to install.
     """
-    return Model(path)
+    return Model(source)
 
 
-def read_file(path: str | os.PathLike[str]) -> ModelFile:
-    """A checked model file, mapped rather than read: its weights are copied once, to the engine.
+def read_file(source: ModelSource) -> ModelFile:
+    """A checked model file. A path is mapped rather than read where the system can do that.
 
     Raises the errors of `compiler.package.read`.
     """
-    with open(path, "rb") as file:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return read(source)
+    if not isinstance(source, (str, os.PathLike)):
+        return read(source.read())
+    with open(source, "rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             return read(b"")
-        return read(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+        try:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:  # not every file system of Pyodide maps files
+            return read(file.read())
+        return read(memoryview(mapped))
 
 
 def _infos(entries: list[dict[str, Any]]) -> tuple[TensorInfo, ...]:

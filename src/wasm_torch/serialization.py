@@ -97,6 +97,16 @@ def _archive_root(archive: zipfile.ZipFile) -> str:
     raise RuntimeError("PytorchStreamReader failed locating file data.pkl: file not found")
 
 
+def _is_model(f: Any) -> bool:
+    """Whether a file begins as a WebAssembly module does."""
+    if isinstance(f, str | os.PathLike):
+        with open(f, "rb") as file:
+            return file.read(4) == b"\0asm"
+    start = f.read(4)
+    f.seek(-len(start), os.SEEK_CUR)
+    return start == b"\0asm"
+
+
 def load(
     f: Any,
     map_location: Any = None,
@@ -106,7 +116,7 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args: Any,
 ) -> Any:
-    """Loads what `save`, here or in torch, has saved.
+    """Loads what `save`, here or in torch, has saved; a model file gives what `load_model` gives.
 
     Args:
         f: a path, or a seekable file open for reading bytes.
@@ -124,6 +134,10 @@ def load(
             "seekable. Please pre-load the data into a buffer like io.BytesIO and try to load from "
             "it instead."
         )
+    if _is_model(f):
+        from wasm_torch.model import load as load_model
+
+        return load_model(f)
     try:
         archive = zipfile.ZipFile(f)
     except zipfile.BadZipFile:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from serve import SiteServer
-from small_models import Case, export_all
+from small_models import Case
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = ROOT / "src" / "runtime" / "dist"
@@ -20,13 +20,6 @@ def package() -> Path:
     if not (PACKAGE / "wasm-torch.min.js").is_file():
         pytest.fail("src/runtime/dist holds no package yet: run `make npm`")
     return PACKAGE
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case]]:
-    """The folder with the files, and the cases."""
-    folder = tmp_path_factory.mktemp("small-models")
-    return folder, export_all(folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 if sys.platform == "emscripten":
     from . import pyodide as _host
 else:
     from . import native as _host
 
-__all__ = ["HostInfo", "info", "start", "threads_ready"]
+__all__ = ["HostInfo", "info", "model_engine", "start", "threads_ready"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,15 @@ async def threads_ready() -> int:
 def info() -> HostInfo:
     """What is running: see `HostInfo`."""
     return HostInfo(**_host.info())
+
+
+def model_engine() -> Any:
+    """The engine that runs model files: wasmtime's on the desktop, the only one in Pyodide.
+
+    Raises ImportError where wasmtime or the engine's binary is missing, saying how to get it.
+    """
+    if sys.platform == "emscripten":
+        from .pyodide_models import Engine
+    else:
+        from .wasmtime import Engine  # type: ignore[assignment]
+    return Engine.shared()

@@ -16,6 +16,7 @@ from pyodide.ffi import to_js
 
 from .. import _C
 
+_script: Any = None  #: what the host script exports, once evaluated
 _host: Any = None  #: the script's PyodideHost, once started
 
 
@@ -24,12 +25,12 @@ def start() -> None:
 
     Raises ImportError where this browser runs none of the packaged binaries.
     """
-    global _host
+    global _host, _script
     if _host is not None:
         return
     folder = files(__package__) / "engine"
-    script = js.eval((folder / "host.js").read_text(encoding="utf-8"))
-    variant = script.bestVariant()
+    _script = js.eval((folder / "host.js").read_text(encoding="utf-8"))
+    variant = _script.bestVariant()
     if variant not in ("relaxed", "simd"):
         missing = "SIMD" if variant == "scalar" else "shared memory"
         raise ImportError(
@@ -37,7 +38,7 @@ def start() -> None:
             "a current Chrome, Edge, Firefox or Safari does"
         )
     binary = to_js((folder / f"{variant}.wasm").read_bytes())
-    host = script.start(pyodide_js._module, binary, variant)
+    host = _script.start(pyodide_js._module, binary, variant)
     _C.connect(*host.connection)
     _host = host
 
@@ -57,3 +58,13 @@ def info() -> dict[str, Any]:
         "threads": _C.get_num_threads(),
         "single_threaded_because": because,
     }
+
+
+def script() -> Any:
+    """What the host script exports."""
+    return _script
+
+
+def engine() -> Any:
+    """The script's engine, in JavaScript."""
+    return _host.engine

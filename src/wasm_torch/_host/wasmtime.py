@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from wasm_torch.compiler.errors import MissingKernel, ModelError
+from wasm_torch._host.status import raise_status
+from wasm_torch.compiler.errors import Damaged, MissingKernel, ModelError
 
 try:
     import wasmtime
@@ -27,18 +28,6 @@ except ImportError as error:
 _PAGE = 65536
 _INITIAL_PAGES = 64
 _MAXIMUM_PAGES = 65536
-#: wt_status (abi.h) in words.
-_STATUS = {
-    1: "memory does not suffice",
-    2: "an index is out of range",
-    3: "a kernel does not support a dtype",
-    4: "a kernel refused an argument",
-    5: "a matrix is singular",
-    6: "an iteration did not converge",
-    7: "a kernel trapped",
-    8: "an unknown kernel",
-    9: "integer division by zero",
-}
 
 
 class _SharedMemory(wasmtime.SharedMemory):
@@ -158,15 +147,16 @@ class Engine:
         return memoryview((ctypes.c_ubyte * size).from_address(base + address)).cast("B")
 
     # ---- models ------------------------------------------------------------------------------
-    def compile(self, code: bytes) -> Any:
-        """A module for `load`. Raises ModelError where wasmtime refuses it."""
-        try:
-            return wasmtime.Module(self._engine, code)
-        except wasmtime.WasmtimeError as error:
-            raise ModelError(f"the model's code is not valid WebAssembly: {error}") from error
+    def compile(self, code: bytes, methods: Iterable[str]) -> Any:
+        """A module for `load`.
 
-    def check_imports(self, module: Any) -> None:
-        """Raises MissingKernel where a module asks for kernels that this engine lacks."""
+        Raises Damaged where it is not valid or lacks a method, and MissingKernel where it asks for
+        kernels that this engine lacks.
+        """
+        try:
+            module = wasmtime.Module(self._engine, code)
+        except wasmtime.WasmtimeError as error:
+            raise Damaged(f"the model's code is not valid WebAssembly: {error}") from error
         known = {export.name for export in self._module.exports}
         wanted = [i.name for i in module.imports if i.module == "kernel"]
         missing = sorted(set(wanted) - known)
@@ -175,21 +165,20 @@ class Engine:
                 f"the model calls {', '.join(missing)}, which this version's engine lacks: "
                 "update wasm_torch, or export the model again with this version"
             )
+        exported = {export.name for export in module.exports}
+        for method in methods:
+            if f"method:{method}" not in exported:
+                raise Damaged(f"the model's code lacks the method {method}: export the model again")
+        return module
 
-    def load(self, module: Any, weights: int, constants: int, loops: int) -> LoadedModule:
+    def load(self, module: Any, weights: int, constants: int) -> LoadedModule:
         """Instantiates a model beside the engine."""
-        return LoadedModule(self, module, weights, constants, loops)
+        return LoadedModule(self, module, weights, constants)
 
     def raise_status(self, status: int, what: str) -> None:
         """Raises the error of a kernel's status; ``what`` says where it happened."""
-        detail = self._call("wt_error_detail") & 0xFFFFFFFF
-        words = [
-            int.from_bytes(self.read(detail + 8 * i, 8), "little", signed=True) for i in range(3)
-        ]
-        text = f"{what}: {_STATUS.get(status, f'status {status}')} (detail {words})"
-        if status == 1:
-            raise MemoryError(text)
-        raise {2: IndexError, 9: ZeroDivisionError}.get(status, RuntimeError)(text)
+        address = self._call("wt_error_detail") & 0xFFFFFFFF
+        raise_status(status, what, self.read(address, 24))
 
     def guarded(self, function: Any, *arguments: Any) -> int:
         """Calls an export; after a trap the engine is usable again, and the status is WT_TRAP."""
@@ -203,24 +192,19 @@ class Engine:
 class LoadedModule:
     """A model's instance."""
 
-    def __init__(self, engine: Engine, module: Any, weights: int, constants: int, loops: int):
+    def __init__(self, engine: Engine, module: Any, weights: int, constants: int):
         self._engine = engine
         store = engine.store
         linker = wasmtime.Linker(engine._engine)
         linker.define(store, "env", "memory", engine.memory)
-        base = engine._exports["__indirect_function_table"].grow(store, loops, None) if loops else 0
         self._arena = self._global(0, mutable=True)
-        for name, value in (("weights", weights), ("constants", constants), ("table_base", base)):
+        for name, value in (("weights", weights), ("constants", constants)):
             linker.define(store, "env", name, self._global(value))
         linker.define(store, "env", "arena", self._arena)
         for item in module.imports:
             if item.module == "kernel":
                 linker.define(store, "kernel", item.name, engine._exports[item.name])
         self._exports = linker.instantiate(store, module).exports(store)
-        for k in range(loops):
-            engine._exports["__indirect_function_table"].set(
-                store, base + k, self._exports[f"loop:{k}"]
-            )
 
     def _global(self, value: int, mutable: bool = False) -> Any:
         kind = wasmtime.GlobalType(wasmtime.ValType.i32(), mutable)
@@ -235,8 +219,3 @@ class LoadedModule:
 def _signed(word: int) -> int:
     """A 32-bit word as the signed number that wasmtime takes."""
     return word - (1 << 32) if word >= 1 << 31 else word
-
-
-def pack_words(words: Iterable[int]) -> bytes:
-    """32-bit words, little-endian."""
-    return b"".join(word.to_bytes(4, "little") for word in words)

@@ -79,7 +79,6 @@ def compile(graph: Graph | dict[str, Graph], level: str = "O3", torch: str = "")
         },
         "constants": {"bytes": len(constants.data), "offset": constants_offset},
         "methods": {name: _method(m, stored) for name, m in methods.items()},
-        "loops": 0,
     }
     return write(module_sections(kernels, bodies), manifest, payload)
 

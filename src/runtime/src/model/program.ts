@@ -3,8 +3,9 @@
  * model's code on blocks for its inputs, outputs and intermediates, which are given back after it.
  */
 import type { Engine } from "../core/engine";
+import { checkModule, ModelCode } from "./code";
 import { DTYPES, type TensorData } from "./dtypes";
-import { Damaged, Disposed, ExecutionError, MissingKernel, OutOfMemory } from "./errors";
+import { Damaged, Disposed, ExecutionError, OutOfMemory } from "./errors";
 import { type ModelSink, ModelReader, type Prefix } from "./format";
 import { bytesOf, type Manifest, type MethodInfo } from "./manifest";
 
@@ -67,48 +68,9 @@ function read(engine: Engine, address: number, bytes: number): ArrayBuffer {
   return copy.buffer;
 }
 
-/** The imports that any model may have, besides kernels. */
-const ENVIRONMENT: Readonly<Record<string, WebAssembly.ImportExportKind>> = {
-  memory: "memory",
-  weights: "global",
-  constants: "global",
-  arena: "global",
-};
-
-/** Refuses a module that asks for more than a model may, or lacks what its manifest promises. */
-function checkModule(module: WebAssembly.Module, manifest: Manifest, engine: Engine): void {
-  const missing: string[] = [];
-  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
-    if (from === "kernel" && kind === "function") {
-      if (!(name in engine.exports) || !name.includes("@")) missing.push(name);
-    } else if (from !== "env" || ENVIRONMENT[name] !== kind) {
-      throw new Damaged(`the model's code asks for ${from}.${name}, which no model may`);
-    }
-  }
-  if (missing.length > 0) {
-    throw new MissingKernel(
-      `the model calls ${missing.sort().join(", ")}, which this version's engine lacks: update ` +
-        "wasm-torch, or export the model again with this version",
-    );
-  }
-  const found = new Set(
-    WebAssembly.Module.exports(module)
-      .filter(({ kind }) => kind === "function")
-      .map(({ name }) => name),
-  );
-  for (const method of Object.keys(manifest.methods)) {
-    if (!found.has(`method:${method}`)) {
-      throw new Damaged(`the model's code lacks the method ${method}: export the model again`);
-    }
-  }
-}
-
-type MethodFunction = (call: number) => number;
-
 /** A model on this thread. */
 export class Program {
-  readonly #arena: WebAssembly.Global<"i32">;
-  readonly #functions: WebAssembly.Exports;
+  readonly #code: ModelCode;
   readonly #initial = new Map<number, Uint8Array>();
   #disposed = false;
 
@@ -119,17 +81,8 @@ export class Program {
     private readonly blocks: Blocks,
     private readonly weights: number,
   ) {
-    const i32 = (value: number, mutable: boolean) =>
-      new WebAssembly.Global({ value: "i32", mutable }, value | 0);
-    this.#arena = i32(0, true);
-    const kernels = manifestKernels(module, engine);
-    const env = {
-      memory: engine.views.memory,
-      weights: i32(weights, false),
-      constants: i32(weights + manifest.constants.offset, false),
-      arena: this.#arena,
-    };
-    this.#functions = new WebAssembly.Instance(module, { env, kernel: kernels }).exports;
+    const constants = weights + manifest.constants.offset;
+    this.#code = new ModelCode(engine, module, weights, constants);
     for (const { states } of Object.values(manifest.methods)) {
       for (const { weight } of states) this.#initial.set(weight, this.#state(weight));
     }
@@ -179,22 +132,13 @@ export class Program {
       const table = Uint32Array.from([...words, ...outputs, ...states]);
       const call = blocks.allocate(table.byteLength, "the call");
       write(this.engine, call, table);
-      this.#arena.value = arena | 0;
-      this.#check(this.#run(`method:${name}`, call), name, method);
+      this.#check(this.#code.run(name, call, arena), name, method);
       return method.outputs.map((info, i) => {
         const { array } = DTYPES[info.dtype];
         return new array(read(this.engine, outputs[i]!, bytesOf(info)));
       });
     } finally {
       blocks.release();
-    }
-  }
-
-  #run(name: string, call: number): number {
-    try {
-      return (this.#functions[name] as MethodFunction)(call | 0);
-    } catch {
-      return this.engine.recover();
     }
   }
 
@@ -222,15 +166,6 @@ export class Program {
   }
 }
 
-/** The engine's exports that a module asks for. */
-function manifestKernels(module: WebAssembly.Module, engine: Engine) {
-  const kernels: WebAssembly.ModuleImports = {};
-  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-    if (from === "kernel") kernels[name] = engine.exports[name] as WebAssembly.ExportValue;
-  }
-  return kernels;
-}
-
 /**
  * Loads a model in pieces: `push` what arrives, then `finish`. The weights are written to the
  * engine's memory as they come. Whatever is thrown, `abandon` gives back what was taken.
@@ -256,7 +191,7 @@ export class ProgramLoader implements ModelSink {
     } catch (error) {
       throw new Damaged(`the model's code is not valid WebAssembly: ${error}`);
     }
-    checkModule(this.#module, manifest, this.engine);
+    checkModule(this.#module, Object.keys(manifest.methods), this.engine);
     this.#weights = this.#blocks.allocate(weightsBytes, "the weights");
   }
 
