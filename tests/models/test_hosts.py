@@ -66,7 +66,8 @@ def test_node(
 
 RUN = """async (options) => {
     const runtime = await WASMTorch.init(options);
-    const read = async (name) => new Uint8Array(await (await fetch(`models/${name}`)).arrayBuffer());
+    const get = async (name) => (await fetch(`models/${name}`)).arrayBuffer();
+    const read = async (name) => new Uint8Array(await get(name));
     const cases = await runCases(runtime, read, (name) => `models/${name}`);
     const { variant, threads, singleThreadedBecause } = runtime;
     runtime.dispose();

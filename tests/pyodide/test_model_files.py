@@ -33,10 +33,11 @@ def text(path: Path) -> str:
 def test_small_models(pyodide: PyodideSession, exported: tuple[Path, list[Case]]) -> None:
     folder, cases = exported
     for case in cases:
+        file = text(folder / f"{case.model}.wasm")
         inputs = json.dumps([entry(x) for x in case.inputs])
         code = f"""
             used = torch.memory_stats()["current"]
-            with torch.load_model(base64.b64decode({text(folder / f"{case.model}.wasm")!r})) as model:
+            with torch.load_model(base64.b64decode({file!r})) as model:
                 given = [tensor(e) for e in json.loads({inputs!r})]
                 got = list(model.call_flat({case.method!r}, *given).values())
                 answer = [[list(t.shape), t.dtype.name, t.flatten().tolist()] for t in got]

@@ -158,7 +158,7 @@ class Engine:
         except wasmtime.WasmtimeError as error:
             raise Damaged(f"the model's code is not valid WebAssembly: {error}") from error
         known = {export.name for export in self._module.exports}
-        wanted = [i.name for i in module.imports if i.module == "kernel"]
+        wanted = [str(i.name) for i in module.imports if i.module == "kernel"]
         missing = sorted(set(wanted) - known)
         if missing:
             raise MissingKernel(
