@@ -51,7 +51,7 @@ bench-matmul: wheel  ## time a matrix product in Chromium; writes build/bench/ma
 bench-train: wheel data  ## time a training epoch against torch; writes build/bench/train.json
 	$(PYTHON) benchmarks/train.py
 
-zoo-check: engine native  ## export every architecture of the zoo and compare it with torch
+zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py
 
 budgets: wheel  ## print the sizes of what is shipped, and lines of code by folder

@@ -68,14 +68,53 @@ class Recurrent(nn.Module):
         return self.head(self.lstm(x)[0])
 
 
+class StyleTransfer(nn.Module):
+    """A transformer network for style transfer with instance norms (Johnson et al. 2016)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+            pad = nn.ReflectionPad2d(kernel // 2)
+            convolution = nn.Conv2d(inputs, outputs, kernel, stride)
+            return nn.Sequential(pad, convolution, nn.InstanceNorm2d(outputs, affine=True))
+
+        self.down = nn.ModuleList((block(3, 32, 9), block(32, 64, 3, 2), block(64, 128, 3, 2)))
+        self.first = nn.ModuleList(block(128, 128, 3) for _ in range(5))
+        self.second = nn.ModuleList(block(128, 128, 3) for _ in range(5))
+        self.up = nn.ModuleList((block(128, 64, 3), block(64, 32, 3)))
+        self.last = nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(32, 3, 9))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.down:
+            x = layer(x).relu()
+        for first, second in zip(self.first, self.second, strict=True):
+            x = x + second(first(x).relu())
+        for layer in self.up:
+            x = layer(nn.functional.interpolate(x, scale_factor=2.0)).relu()
+        return self.last(x)
+
+
+def yolov8n() -> nn.Module:
+    """Ultralytics' detector."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    return DetectionModel("yolov8n.yaml", verbose=False)
+
+
 def _vision() -> dict[str, Architecture]:
     from torchvision import models
 
     zoo = {
         name: Architecture(getattr(models, name), picture())
         for name in (
+            "alexnet",
             "resnet18",
+            "resnet34",
             "resnet50",
+            "resnext50_32x4d",
+            "mnasnet1_0",
+            "regnet_y_400mf",
             "mobilenet_v2",
             "mobilenet_v3_small",
             "mobilenet_v3_large",
@@ -91,6 +130,9 @@ def _vision() -> dict[str, Architecture]:
     }
     zoo["inception_v3"] = Architecture(
         lambda: models.inception_v3(init_weights=False), picture(299)
+    )
+    zoo["googlenet"] = Architecture(
+        lambda: models.googlenet(init_weights=False, aux_logits=False), picture()
     )
     zoo["deeplabv3_mobilenet"] = Architecture(
         lambda: models.segmentation.deeplabv3_mobilenet_v3_large(weights_backbone=None),
@@ -151,6 +193,12 @@ def _transformers() -> dict[str, Architecture]:
             lambda: Outputs(t.WhisperModel(t.WhisperConfig(**whisper_tiny)), "last_hidden_state"),
             whisper,
         ),
+        "whisper_encoder": Architecture(
+            lambda: Outputs(
+                t.WhisperModel(t.WhisperConfig(**whisper_tiny)).encoder, "last_hidden_state"
+            ),
+            lambda: {"input_features": torch.randn(1, 80, 3000)},
+        ),
         "vit_base": Architecture(
             lambda: Outputs(t.ViTModel(t.ViTConfig()), "last_hidden_state"),
             lambda: {"pixel_values": torch.randn(1, 3, 224, 224)},
@@ -170,6 +218,8 @@ def architectures() -> dict[str, Architecture]:
             lambda: torch.randn(4, 784),
         ),
         "lstm": Architecture(Recurrent, lambda: torch.randn(1, 12, 64)),
+        "style_transfer": Architecture(StyleTransfer, picture(256)),
+        "yolov8n": Architecture(yolov8n, picture(640)),
         **_vision(),
         **_transformers(),
     }

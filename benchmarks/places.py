@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright  # noqa: E402
 from serve import SiteServer  # noqa: E402
 from session import PyodideSession  # noqa: E402
 
-PAGES = ROOT / "tests" / "pages"
+PAGES = ROOT / "tests" / "browser" / "pages"
 BROWSER_PYODIDE = "314.0.7"
 RESULTS = ROOT / "build" / "bench"
 
