@@ -57,7 +57,7 @@ bench-load: native npm  ## time loading ResNet-50 beside onnxruntime-web; writes
 zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py
 
-budgets: wheel  ## print the sizes of what is shipped, and lines of code by folder
+budgets: wheel npm  ## print the sizes of what is shipped, and lines of code by folder
 	$(PYTHON) tools/budgets.py
 
 host: setup  ## bundle the host script of the Python package
