@@ -1,6 +1,6 @@
 """Sizes of what is shipped, against their limits, and lines of code by room of the house.
 
-Exits with status 1 where a limit is passed. Needs the wheel of `make wheel` and the package of `make npm`.
+Exits with status 1 where a limit is passed. Needs what `make wheel` and `make npm` build.
 """
 
 from __future__ import annotations
