@@ -14,6 +14,7 @@ import torch
 from parity import assert_equal, assert_same_error, assert_same_failure
 
 import wasm_torch
+from wasm_torch.autograd import engine
 
 CASES: list[Any] = []
 
@@ -112,6 +113,95 @@ def hooks_after_accumulation(t: Any) -> Any:
     handle.remove()
     (x * 2).sum().backward()
     return seen, x.grad
+
+
+@case
+def gradient_kept_by_a_hook(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    x.register_hook(seen.append)
+    (x * 2).sum().backward()
+    (x * 2).sum().backward()
+    x.grad.zero_()
+    return seen, x.grad
+
+
+@case
+def gradient_kept_by_a_node_hook(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    y = x * 2
+    y.grad_fn.register_hook(lambda grads, _: seen.append(grads[0]))
+    y.sum().backward()
+    x.grad.zero_()
+    return seen
+
+
+@case
+def gradient_kept_by_a_custom_function(t: Any) -> Any:
+    kept = t.tensor([3.0, 4.0])
+
+    class Constant(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return kept
+
+    x = t.ones(2, requires_grad=True)
+    Constant.apply(x).sum().backward()
+    x.grad.zero_()
+    return kept
+
+
+@case
+def gradient_zeroed_after_accumulation(t: Any) -> Any:
+    x, w = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
+
+    def zero(parameter: Any) -> None:
+        parameter.grad.zero_()
+
+    x.register_post_accumulate_grad_hook(zero)
+    ((x + w * 3) * 2).sum().backward()
+    return x.grad, w.grad
+
+
+@case
+def gradient_of_the_caller(t: Any) -> Any:
+    x = t.ones(2, 2, requires_grad=True)
+    given = t.ones(2, 2)
+    x.backward(given)
+    x.grad.zero_()
+    x.grad = None
+    (x + 1).backward(given, inputs=[x])
+    x.grad.zero_()
+    return given
+
+
+@case
+def gradient_with_a_graph_is_a_copy(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    given = t.ones(2)
+    (x * 1).backward(given, create_graph=True)
+    with t.no_grad():
+        x.grad.zero_()
+    return given, x.grad.requires_grad
+
+
+@case
+def retained_gradient_is_a_copy(t: Any) -> Any:
+    x = t.ones(2, 3, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    given = t.ones(2, 3)
+    y.backward(given, retain_graph=True)
+    y.grad.zero_()
+    y.sum().backward()
+    strides = y.grad.stride()
+    y.grad.zero_()
+    return given, y.grad, strides, x.grad
 
 
 @case
@@ -535,6 +625,13 @@ def error_inside_backward(t: Any) -> None:
 
 
 @error_case
+def hook_after_accumulation_returns_something(t: Any) -> None:
+    x = t.ones(2, requires_grad=True)
+    x.register_post_accumulate_grad_hook(lambda p: p.grad)
+    x.sum().backward()
+
+
+@error_case
 def hook_returns_a_number(t: Any) -> None:
     x = t.ones(2, requires_grad=True)
     x.register_hook(lambda grad: 3)
@@ -607,6 +704,33 @@ def test_the_views_of_split_may_be_changed_in_place() -> None:
     (y * wasm_torch.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
     expected = wasm_torch.tensor([3.0, 6.0, 3 * wasm_torch.tensor(2.0).exp().item(), 4.0])
     wasm_torch.testing.assert_close(x.grad, expected)
+
+
+def test_a_view_of_the_callers_gradient_is_copied() -> None:
+    """torch takes it, and a change of ``.grad`` then changes what the caller gave."""
+    x = wasm_torch.ones(2, 2, requires_grad=True)
+    given = wasm_torch.ones(4)
+    x.view(4).backward(given)
+    x.grad.zero_()
+    assert given.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda nn: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2)),
+        lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()),
+    ],
+    ids=["linear", "convolution"],
+)
+def test_training_takes_gradients_without_copies(layers: Any, monkeypatch: Any) -> None:
+    copies = []
+    copy = engine._owned_copy
+    monkeypatch.setattr(engine, "_owned_copy", lambda *args: copies.append(1) or copy(*args))
+    model = layers(wasm_torch.nn)
+    model(wasm_torch.ones(3, 1, 6, 6)).square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert not copies
 
 
 def test_a_long_chain_needs_no_recursion() -> None:

@@ -420,6 +420,30 @@ static PyObject *py_check_inplace(PyObject *module, PyObject *object) {
   Py_RETURN_NONE;
 }
 
+/* A tensor that nothing but its list refers to, on memory that nothing but itself uses: it may be
+ * taken without a copy. The base of a view counts as itself where only the view holds it. */
+static bool is_unshared(PyObject *object) {
+  Tensor *t = AS_TENSOR(object);
+  if (Py_REFCNT(object) > 1 || t->storage->owner != NULL) return false;
+  if (t->base == NULL) return t->storage->references == 1;
+  return Py_REFCNT(t->base) == 1 && AS_TENSOR(t->base)->storage == t->storage &&
+         t->storage->references == 2;
+}
+
+static PyObject *py_is_unshared(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *list;
+  Py_ssize_t index;
+  if (!PyArg_ParseTuple(args, "O!n:is_unshared", &PyList_Type, &list, &index)) return NULL;
+  PyObject *object = PyList_GetItem(list, index);
+  if (object == NULL) return NULL;
+  if (!tensor_check(object)) {
+    PyErr_SetString(PyExc_TypeError, "is_unshared() needs a list of tensors");
+    return NULL;
+  }
+  return PyBool_FromLong(is_unshared(object));
+}
+
 static PyObject *py_bump(PyObject *module, PyObject *object) {
   (void)module;
   if (!tensor_check(object)) {
@@ -513,6 +537,8 @@ static PyMethodDef functions[] = {
     {"record_inplace", py_record_inplace, METH_VARARGS,
      "record_inplace(op, args, self): after self was changed, bumps and rebases its history."},
     {"check_inplace", py_check_inplace, METH_O, "Raises where a tensor may not be changed."},
+    {"is_unshared", py_is_unshared, METH_VARARGS,
+     "is_unshared(list, index): whether only the list holds the tensor and its memory."},
     {"bump", py_bump, METH_O, "Counts an in-place change."},
     {"gradient_edge", py_gradient_edge, METH_O, "The (node, output number) of a tensor."},
     {"set_history", py_set_history, METH_VARARGS, "set_history(tensor, node, output_nr)"},
