@@ -405,6 +405,69 @@ def custom_function_that_marks(t: Any) -> Any:
     return x.grad, rounded.requires_grad, y.requires_grad
 
 
+def changing_function(t: Any) -> Any:
+    class Double(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, other: Any) -> Any:
+            ctx.mark_dirty(x)
+            return x.mul_(2).add_(other)
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return grad * 2, grad * 7 if ctx.needs_input_grad[1] else None
+
+    return Double
+
+
+@case
+def custom_function_that_changes_its_input(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    z = x * 1
+    y = changing_function(t).apply(z, 1)
+    z.sum().backward()
+    return y, z, y is z, z.grad_fn.name(), x.grad
+
+
+@case
+def custom_function_that_changes_a_view(t: Any) -> Any:
+    x = t.ones(4, requires_grad=True)
+    z = x * 1
+    view = z[1:3]
+    y = changing_function(t).apply(view, 1)
+    (z * z + y.sum() * 3 + view.sum() * 5).sum().backward()
+    return y, z, y is view, z.grad_fn.name(), y.grad_fn.name(), x.grad
+
+
+@case
+def custom_function_that_changes_a_view_of_an_untracked_tensor(t: Any) -> Any:
+    x, w = t.zeros(4), t.ones(2, requires_grad=True)
+    view = x[1:3]
+    other = x[2:]
+    changing_function(t).apply(view, w)
+    flags = x.requires_grad, other.requires_grad, other.is_leaf
+    (x * t.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
+    return x, w.grad, x.grad_fn.name(), flags
+
+
+@case
+def saved_tensors_of_a_node(t: Any) -> Any:
+    x = t.tensor([1.0, 3.0], requires_grad=True)
+    y = square_function(t).apply(x, 2.0)
+    (y * y).sum().backward(retain_graph=True)
+    before = y.grad_fn.saved_tensors
+    y.sum().backward()
+    return before, x.grad
+
+
+@case
+def custom_function_that_saved_nothing_runs_twice(t: Any) -> Any:
+    w = t.ones(2, requires_grad=True)
+    y = changing_function(t).apply(t.zeros(2), w)
+    y.sum().backward()
+    y.sum().backward()
+    return w.grad
+
+
 @case
 def jacobian_and_hessian(t: Any) -> Any:
     x = t.tensor([1.0, 2.0, 3.0])
@@ -565,6 +628,102 @@ def view_of_a_custom_function(t: Any) -> None:
 @error_case
 def views_of_a_custom_function(t: Any) -> None:
     views_function(t, 2).apply(t.ones(2, 2, requires_grad=True) * 1)[1].add_(1)
+
+
+@error_case
+def custom_function_changes_a_leaf(t: Any) -> None:
+    changing_function(t).apply(t.ones(2, requires_grad=True), 1)
+
+
+@error_case
+def custom_function_changes_a_view_of_a_leaf(t: Any) -> None:
+    changing_function(t).apply(t.ones(2, requires_grad=True)[:1], 1)
+
+
+@error_case
+def custom_function_changes_a_view_made_without_grad(t: Any) -> None:
+    x = t.ones(2, requires_grad=True) * 1
+    with t.no_grad():
+        view = x[:1]
+    changing_function(t).apply(view, 1)
+
+
+def returning_function(t: Any, results: Any) -> Any:
+    class Returning(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.mark_dirty(x.mul_(2))
+            return results(x)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return grads[0]
+
+    return Returning
+
+
+@error_case
+def custom_function_returns_no_changed_input(t: Any) -> None:
+    x = t.ones(2, requires_grad=True) * 1
+    returning_function(t, lambda x: x + 1).apply(x)
+
+
+@error_case
+def custom_function_changes_a_view_and_returns_two(t: Any) -> None:
+    x = t.ones(2, requires_grad=True) * 1
+    returning_function(t, lambda x: (x, x + 1)).apply(x[:1])
+
+
+@error_case
+def custom_function_backward_twice(t: Any) -> None:
+    y = square_function(t).apply(t.ones(2, requires_grad=True), 2.0)
+    y.sum().backward()
+    y.sum().backward()
+
+
+@error_case
+def saved_tensors_of_a_freed_node(t: Any) -> None:
+    y = square_function(t).apply(t.ones(2, requires_grad=True), 2.0)
+    y.sum().backward()
+    y.grad_fn.saved_tensors  # noqa: B018
+
+
+def saving_function(t: Any, convert: Any) -> Any:
+    class Saving(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = convert(x)
+            ctx.save_for_backward(y)
+            ctx.mark_non_differentiable(y)
+            return x * 1, y
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any, unused: Any) -> Any:
+            return grad * ctx.saved_tensors[0]
+
+    return Saving
+
+
+DTYPES = ["uint8", "int8", "int16", "int32", "int64", "float16", "float64", "bfloat16", "bool"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_error_of_a_changed_saved_tensor_names_its_type(dtype: str) -> None:
+    def changed(t: Any) -> None:
+        function = saving_function(t, lambda x: x.to(getattr(t, dtype)))
+        y, saved = function.apply(t.ones(2, requires_grad=True))
+        saved.zero_()
+        y.sum().backward()
+
+    assert_same_failure(changed)
+
+
+@error_case
+def saved_argument_of_a_custom_function_changed(t: Any) -> None:
+    x = t.ones(2, dtype=t.float64, requires_grad=True) * 1
+    y = square_function(t).apply(x, 2.0)
+    x.add_(1)
+    y.sum().backward()
 
 
 @error_case
@@ -751,6 +910,36 @@ def test_a_graph_is_freed_without_the_collector() -> None:
         gone = weakref.ref(y)
         del y
         assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_what_a_custom_function_saved_is_freed() -> None:
+    class Saves(wasm_torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            kept = x * 2
+            y = kept.exp()
+            ctx.save_for_backward(kept, y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            kept, y = ctx.saved_tensors
+            return grad * y * 2
+
+    gc.disable()
+    try:
+        x = wasm_torch.ones(1000, requires_grad=True)
+        before = wasm_torch.memory_stats()["current"]
+        y = Saves.apply(x)
+        y.sum().backward()
+        # What is left are y and the gradient.
+        assert wasm_torch.memory_stats()["current"] <= before + 2 * 4100
+        x.grad = None
+        y = Saves.apply(x)
+        del y
+        assert wasm_torch.memory_stats()["current"] <= before
     finally:
         gc.enable()
 

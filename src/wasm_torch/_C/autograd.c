@@ -60,7 +60,7 @@ static int fill_edge(Edge *edge, PyObject *object) {
   return edge_to(AS_TENSOR(object), edge);
 }
 
-static int save_value(Saved *saved, PyObject *value) {
+int save_value(Saved *saved, PyObject *value) {
   saved->value = new_ref(value);
   saved->output_nr = -1;
   if (!tensor_check(value)) return 0;
@@ -74,7 +74,7 @@ static int save_value(Saved *saved, PyObject *value) {
   return -1;
 }
 
-static int save_output(Saved *saved, Tensor *output, int index) {
+int save_output(Saved *saved, Tensor *output, int index) {
   Tensor *alias = tensor_alias(output);
   if (alias == NULL) return -1;
   saved->value = (PyObject *)alias;
@@ -256,6 +256,14 @@ static int check_view(const Tensor *view) {
   return -1;
 }
 
+static int check_base(const Tensor *base) {
+  if (!base->requires_grad) return 0;
+  PyErr_SetString(
+      PyExc_RuntimeError,
+      "a view of a leaf Variable that requires grad is being used in an in-place operation.");
+  return -1;
+}
+
 static int check_inplace(Tensor *t) {
   if (t->inference && !inference_mode) {
     PyErr_SetString(PyExc_RuntimeError,
@@ -281,18 +289,12 @@ static int check_inplace(Tensor *t) {
                     "a leaf Variable that requires grad is being used in an in-place operation.");
     return -1;
   }
-  if (t->base != NULL && AS_TENSOR(t->base)->requires_grad && !t->untracked) {
-    PyErr_SetString(
-        PyExc_RuntimeError,
-        "a view of a leaf Variable that requires grad is being used in an in-place operation.");
-    return -1;
-  }
-  return 0;
+  return t->base != NULL && !t->untracked ? check_base(AS_TENSOR(t->base)) : 0;
 }
 
 /* Writes through a view change the base: base' = as_strided_scatter(base, new value of the view).
  */
-static int rebase_base(Tensor *view, Node *node) {
+static int rebase_base(Tensor *view, Node *node, uint32_t output_nr) {
   static PyObject *copy_slices_name;
   if (copy_slices_name == NULL) {
     copy_slices_name = PyUnicode_InternFromString("torch::autograd::CopySlices");
@@ -301,7 +303,7 @@ static int rebase_base(Tensor *view, Node *node) {
   Tensor *base = AS_TENSOR(view->base);
   Tensor *value = tensor_alias(view);
   if (value == NULL) return -1;
-  set_history(value, node, 0);
+  set_history(value, node, output_nr);
   PyObject *size = words_to_tuple(view->ndim, view->size);
   PyObject *stride = words_to_tuple(view->ndim, view->stride);
   PyObject *offset = PyLong_FromSsize_t((Py_ssize_t)view->offset);
@@ -342,12 +344,28 @@ static int record_inplace(OpBase *op, PyObject *const *args, int count, Tensor *
   }
   int status = 0;
   if (self->base != NULL) {
-    status = rebase_base(self, node);
+    status = rebase_base(self, node, 0);
   } else {
     set_history(self, node, 0);
   }
   Py_DECREF(node);
   return status;
+}
+
+/* The history of what a custom function declared dirty, after it was changed. */
+static int set_inplace_history(Tensor *t, Node *node, uint32_t output_nr) {
+  Tensor *base = t->untracked ? NULL : AS_TENSOR(t->base);
+  if (t->requires_grad && t->grad_fn == NULL) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a leaf Variable that requires grad has been used in an in-place operation.");
+    return -1;
+  }
+  if (base != NULL && (check_view(t) < 0 || check_base(base) < 0)) return -1;
+  if (node_set_output(node, (int)output_nr, t) < 0) return -1;
+  tensor_bump(t);
+  if (base != NULL) return rebase_base(t, node, output_nr);
+  set_history(t, node, output_nr);
+  return 0;
 }
 
 /* ---- functions for Python ------------------------------------------------------------------- */
@@ -470,8 +488,9 @@ static PyObject *py_gradient_edge(PyObject *module, PyObject *object) {
 static PyObject *py_set_history(PyObject *module, PyObject *args) {
   (void)module;
   PyObject *t, *node;
-  int output_nr;
-  if (!PyArg_ParseTuple(args, "O!Oi:set_history", TensorBase_Type, &t, &node, &output_nr)) {
+  int output_nr, changed = 0;
+  if (!PyArg_ParseTuple(args, "O!Oi|p:set_history", TensorBase_Type, &t, &node, &output_nr,
+                        &changed)) {
     return NULL;
   }
   if (node == Py_None) {
@@ -487,6 +506,11 @@ static PyObject *py_set_history(PyObject *module, PyObject *args) {
   if (output_nr < 0) {
     PyErr_SetString(PyExc_ValueError, "the number of an output is not negative");
     return NULL;
+  }
+  if (changed) {
+    int status = set_inplace_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
+    if (status < 0) return NULL;
+    Py_RETURN_NONE;
   }
   if (node_set_output((Node *)node, output_nr, AS_TENSOR(t)) < 0) return NULL;
   set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
@@ -541,7 +565,7 @@ static PyMethodDef functions[] = {
      "is_unshared(list, index): whether only the list holds the tensor and its memory."},
     {"bump", py_bump, METH_O, "Counts an in-place change."},
     {"gradient_edge", py_gradient_edge, METH_O, "The (node, output number) of a tensor."},
-    {"set_history", py_set_history, METH_VARARGS, "set_history(tensor, node, output_nr)"},
+    {"set_history", py_set_history, METH_VARARGS, "set_history(tensor, node, output_nr, changed=False): `changed` where it was in place."},
     {"grad_enabled", py_grad_enabled, METH_NOARGS, "Whether operations are recorded."},
     {"set_grad_enabled", py_set_grad_enabled, METH_O, "Returns the previous value."},
     {"inference_enabled", py_inference_enabled, METH_NOARGS, "Whether inference mode is on."},

@@ -153,6 +153,8 @@ static PyObject *inplace_slot(PyObject *a, PyObject *b, wt_binary_op op, enum sl
     Tensor *self = operands[0].tensor, *other = operands[1].tensor;
     int dtype = result_dtype(operands, 2);
     bool plain = self->dense && !self->inference && dtype == self->dtype && dtype != WT_BOOL;
+    /* The general form refuses views whose base could not be told of the change. */
+    plain &= !grad_mode || self->base == NULL || !tensor_tracks_grad(AS_TENSOR(self->base));
     if (plain && op == WT_BINARY_div) plain = dtype_is_floating(dtype);
     if (plain && op == WT_BINARY_sub) plain = !is_bool(&operands[1]);
     if (plain && other != NULL) {
