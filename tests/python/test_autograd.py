@@ -89,6 +89,31 @@ def retained_gradient_of_a_non_leaf(t: Any) -> Any:
 
 
 @case
+def retained_gradient_after_a_change(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(seen.append)
+    z = y * 5
+    y.mul_(2)
+    (y.sum() + z.sum()).backward()
+    return y.grad, x.grad, seen
+
+
+@case
+def retained_gradients_of_views_and_their_base(t: Any) -> Any:
+    x = t.ones(3, requires_grad=True)
+    y = x * 2
+    head, tail = y[:1], y[1:]
+    for tensor in (y, head, tail):
+        tensor.retain_grad()
+    tail.mul_(2)
+    (tail * 3 + y[:2] + head * 7).sum().backward()
+    return [tensor.grad for tensor in (x, y, head, tail)]
+
+
+@case
 def hooks_change_gradients(t: Any) -> Any:
     seen = []
     x = t.ones(2, requires_grad=True)

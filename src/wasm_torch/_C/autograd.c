@@ -133,24 +133,41 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
   return node;
 }
 
-static void set_history(Tensor *t, Node *node, uint32_t output_nr) {
+/* A tensor whose gradient is retained and that gets another history takes that wish along. */
+static int move_retained(Tensor *t, Node *old, uint32_t old_output_nr) {
+  if (!t->retains_grad || old == t->grad_fn || handler_move_retained == NULL) return 0;
+  PyObject *number = PyLong_FromUnsignedLong(old_output_nr);
+  PyObject *result = number == NULL ? NULL
+                                    : PyObject_CallFunctionObjArgs(handler_move_retained, t, old,
+                                                                   number, NULL);
+  Py_XDECREF(number);
+  Py_XDECREF(result);
+  return result == NULL ? -1 : 0;
+}
+
+static int set_history(Tensor *t, Node *node, uint32_t output_nr) {
+  Node *old = t->grad_fn;
+  uint32_t old_output_nr = t->output_nr;
   t->requires_grad = false;
   t->output_nr = output_nr;
   t->view_version = t->storage->version;
-  Node *old = t->grad_fn;
   t->grad_fn = (Node *)new_ref(node);
-  if (old != NULL) node_release_chain(old);
+  if (old == NULL) return 0;
+  int status = move_retained(t, old, old_output_nr);
+  node_release_chain(old);
+  return status;
 }
 
 int record(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs, int output_count) {
   if (!grad_mode || op == NULL || !op_tracks_grad(op, args, count)) return 0;
   Node *node = make_node(op, args, count, outputs, output_count);
   if (node == NULL) return -1;
-  for (int i = 0; i < output_count; i++) {
-    if (dtype_is_floating(outputs[i]->dtype)) set_history(outputs[i], node, (uint32_t)i);
+  int status = 0;
+  for (int i = 0; i < output_count && status == 0; i++) {
+    if (dtype_is_floating(outputs[i]->dtype)) status = set_history(outputs[i], node, (uint32_t)i);
   }
   Py_DECREF(node);
-  return 0;
+  return status;
 }
 
 Node *accumulator_of(Tensor *t) {
@@ -220,9 +237,9 @@ int refresh_view_history(Tensor *t) {
   if (t->untracked) return 0;
   Node *node = as_strided_node(t);
   if (node == NULL) return -1;
-  set_history(t, node, 0);
+  int status = set_history(t, node, 0);
   Py_DECREF(node);
-  return 0;
+  return status;
 }
 
 /* Views whose change could not be told to the history of their base. */
@@ -303,7 +320,10 @@ static int rebase_base(Tensor *view, Node *node, uint32_t output_nr) {
   Tensor *base = AS_TENSOR(view->base);
   Tensor *value = tensor_alias(view);
   if (value == NULL) return -1;
-  set_history(value, node, output_nr);
+  if (set_history(value, node, output_nr) < 0) {
+    Py_DECREF(value);
+    return -1;
+  }
   PyObject *size = words_to_tuple(view->ndim, view->size);
   PyObject *stride = words_to_tuple(view->ndim, view->stride);
   PyObject *offset = PyLong_FromSsize_t((Py_ssize_t)view->offset);
@@ -322,8 +342,9 @@ static int rebase_base(Tensor *view, Node *node, uint32_t output_nr) {
   Py_XDECREF(offset);
   Py_DECREF(value);
   if (scatter == NULL) return -1;
-  set_history(base, scatter, 0);
+  int status = set_history(base, scatter, 0);
   Py_DECREF(scatter);
+  if (status < 0) return -1;
   view->view_version = view->storage->version - 1; /* so that its history is made anew */
   return refresh_view_history(view);
 }
@@ -346,7 +367,7 @@ static int record_inplace(OpBase *op, PyObject *const *args, int count, Tensor *
   if (self->base != NULL) {
     status = rebase_base(self, node, 0);
   } else {
-    set_history(self, node, 0);
+    status = set_history(self, node, 0);
   }
   Py_DECREF(node);
   return status;
@@ -364,8 +385,7 @@ static int set_inplace_history(Tensor *t, Node *node, uint32_t output_nr) {
   if (node_set_output(node, (int)output_nr, t) < 0) return -1;
   tensor_bump(t);
   if (base != NULL) return rebase_base(t, node, output_nr);
-  set_history(t, node, output_nr);
-  return 0;
+  return set_history(t, node, output_nr);
 }
 
 /* ---- functions for Python ------------------------------------------------------------------- */
@@ -513,7 +533,7 @@ static PyObject *py_set_history(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
   }
   if (node_set_output((Node *)node, output_nr, AS_TENSOR(t)) < 0) return NULL;
-  set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
+  if (set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr) < 0) return NULL;
   Py_RETURN_NONE;
 }
 
@@ -565,7 +585,8 @@ static PyMethodDef functions[] = {
      "is_unshared(list, index): whether only the list holds the tensor and its memory."},
     {"bump", py_bump, METH_O, "Counts an in-place change."},
     {"gradient_edge", py_gradient_edge, METH_O, "The (node, output number) of a tensor."},
-    {"set_history", py_set_history, METH_VARARGS, "set_history(tensor, node, output_nr, changed=False): `changed` where it was in place."},
+    {"set_history", py_set_history, METH_VARARGS,
+     "set_history(tensor, node, output_nr, changed=False): `changed` where it was in place."},
     {"grad_enabled", py_grad_enabled, METH_NOARGS, "Whether operations are recorded."},
     {"set_grad_enabled", py_set_grad_enabled, METH_O, "Returns the previous value."},
     {"inference_enabled", py_inference_enabled, METH_NOARGS, "Whether inference mode is on."},

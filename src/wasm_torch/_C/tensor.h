@@ -296,7 +296,7 @@ enum fast_row {
 };
 extern OpBase *fast_rows[ROW_COUNT]; /* NULL until the table supplies it */
 int dispatch_module_init(PyObject *module);
-extern PyObject *handler_getitem, *handler_setitem;
+extern PyObject *handler_getitem, *handler_setitem, *handler_move_retained;
 
 /* The methods and functions that have fast paths. */
 extern PyMethodDef fast_methods[];
