@@ -501,6 +501,86 @@ def jacobian_and_hessian(t: Any) -> Any:
     return jacobian, hessian, t.autograd.functional.vjp(lambda v: v * v, x, t.ones(3))
 
 
+PRODUCTS = ["vjp", "jvp", "vhp", "hvp", "jacobian", "hessian"]
+
+
+def derivative(t: Any, name: str, func: Any, inputs: Any, *v: Any, **options: Any) -> Any:
+    return getattr(t.autograd.functional, name)(func, inputs, *v, **options)
+
+
+@case
+def products_of_a_scalar_function(t: Any) -> Any:
+    x, w = t.tensor([1.0, 2.0]), t.tensor([[3.0, 4.0], [5.0, 6.0]])
+    v = (t.tensor([0.5, -1.0]), t.tensor([[1.0, 0.0], [2.0, 1.0]]))
+
+    def func(x: Any, w: Any) -> Any:
+        return (w @ x * x).sum() * x[0] + (w * w * w).sum()
+
+    return [
+        derivative(t, name, func, (x, w), *vector, strict=strict)
+        for name, vector in {
+            "vjp": (t.tensor(2.0),), "jvp": (v,), "vhp": (v,), "hvp": (v,), "jacobian": (),
+            "hessian": (),
+        }.items()
+        for strict in (False, True)
+    ]  # fmt: skip
+
+
+@case
+def products_that_do_not_depend_on_an_input(t: Any) -> Any:
+    x, y = t.tensor([1.0, 2.0]), t.tensor([3.0, 4.0, 5.0])
+    v = (t.ones(2), t.ones(3))
+    results = [
+        derivative(t, name, lambda x, y: (x * x).sum(), (x, y), v) for name in ("vhp", "hvp")
+    ]
+    results += [derivative(t, "hessian", lambda x, y: x.sum() + y.sum(), (x, y))]
+    results += [derivative(t, "jacobian", lambda x, y: (x * 2, y, t.ones(2)), (x, y))]
+    results += [derivative(t, "jvp", lambda x, y: (x * 2, t.ones(2)), (x, y), v)]
+    return [*results, derivative(t, "vjp", lambda x, y: (x * 2, t.ones(2)), (x, y), (v[0], v[0]))]
+
+
+@case
+def products_with_a_graph(t: Any) -> Any:
+    results = []
+    for name in PRODUCTS:
+        x = t.tensor([1.0, 2.0], requires_grad=True)
+        vector = [] if name in ("jacobian", "hessian", "vjp") else [t.tensor([1.0, 3.0])]
+        found = derivative(t, name, lambda v: (v**4).sum(), x, *vector, create_graph=True)
+        (found[1] if isinstance(found, tuple) else found).sum().backward()
+        results.append(x.grad)
+    return results
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize(
+    "func",
+    [
+        lambda t, x, y: (x * x).sum(),
+        lambda t, x, y: x.sum() + y.sum(),
+        lambda t, x, y: (x * y.sum()).sum(),
+        lambda t, x, y: t.ones(()),
+        lambda t, x, y: (x.sum() * y.sum(), t.ones(())),
+        lambda t, x, y: x * y.sum(),
+        lambda t, x, y: 3.0,
+    ],
+    ids=["one_input", "linear", "bilinear", "constant", "tuple", "vector", "number"],
+)
+def test_strict_products(func: Any, name: str, create_graph: bool) -> None:
+    def call(t: Any) -> Any:
+        inputs = (t.ones(2), t.ones(3))
+        vector = [] if name in ("vjp", "jacobian", "hessian") else [inputs]
+        options = {"strict": True, "create_graph": create_graph}
+        return derivative(t, name, lambda *xs: func(t, *xs), inputs, *vector, **options)
+
+    try:
+        expected = call(torch)
+    except Exception:
+        assert_same_failure(call)
+    else:
+        assert_equal(expected, call(wasm_torch), 1e-5, 1e-6)
+
+
 @case
 def inputs_of_backward(t: Any) -> Any:
     x, y = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
@@ -558,6 +638,12 @@ ERRORS = [
     "(x(2) * 2).register_post_accumulate_grad_hook(print)",
     "c(2).retain_grad()",
     "(x(2) * 2).backward([1])",
+    "torch.autograd.functional.vjp(lambda v: v, c(2), c(3))",
+    "torch.autograd.functional.vjp(lambda v: v, c(2))",
+    "torch.autograd.functional.jvp(lambda v, w: v, (c(2), c(2)), (c(2), c(3)))",
+    "torch.autograd.functional.jvp(lambda v, w: v, (c(2), c(2)), c(2))",
+    "torch.autograd.functional.hvp(lambda v: v.sum(), 3)",
+    "torch.autograd.functional.vhp(lambda v: v.sum(), (c(2), 3))",
 ]
 
 
@@ -950,7 +1036,7 @@ def test_what_a_custom_function_saved_is_freed() -> None:
 
         @staticmethod
         def backward(ctx: Any, grad: Any) -> Any:
-            kept, y = ctx.saved_tensors
+            _, y = ctx.saved_tensors
             return grad * y * 2
 
     gc.disable()

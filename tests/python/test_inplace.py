@@ -92,7 +92,9 @@ ASSIGN = [
 
 OPERATORS = ["+=", "-=", "*=", "/=", "//=", "%=", "**="]
 VIEWS = {
-    "made_without_grad": "x = torch.ones(4, requires_grad=True) * 1\nwith torch.no_grad(): v = x[1:]",
+    "made_without_grad": (
+        "x = torch.ones(4, requires_grad=True) * 1\nwith torch.no_grad(): v = x[1:]"
+    ),
     "of_a_leaf": "v = torch.ones(4, requires_grad=True)[1:]",
     "of_a_leaf_without_grad": (
         "x = torch.ones(4, requires_grad=True)\nwith torch.no_grad(): v = x[1:]"
