@@ -137,9 +137,9 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
 static int move_retained(Tensor *t, Node *old, uint32_t old_output_nr) {
   if (!t->retains_grad || old == t->grad_fn || handler_move_retained == NULL) return 0;
   PyObject *number = PyLong_FromUnsignedLong(old_output_nr);
-  PyObject *result = number == NULL ? NULL
-                                    : PyObject_CallFunctionObjArgs(handler_move_retained, t, old,
-                                                                   number, NULL);
+  PyObject *result =
+      number == NULL ? NULL
+                     : PyObject_CallFunctionObjArgs(handler_move_retained, t, old, number, NULL);
   Py_XDECREF(number);
   Py_XDECREF(result);
   return result == NULL ? -1 : 0;

@@ -278,12 +278,11 @@ static int check_version(const Node *node, const Saved *saved) {
   if (origin != NULL) {
     /* torch has tensor types for the dtypes of its early days. */
     bool legacy = t->dtype != WT_BOOL && t->dtype != WT_BFLOAT16;
-    PyErr_Format(
-        PyExc_RuntimeError,
-        "one of the variables needed for gradient computation has been modified by an "
-        "inplace operation: [%s%s%s %R]%U is at version %u; expected version %u instead.",
-        legacy ? "torch." : "CPU", scalar_name(t->dtype), legacy ? "Tensor" : "Type", list, origin,
-        (unsigned)t->storage->version, (unsigned)saved->version);
+    PyErr_Format(PyExc_RuntimeError,
+                 "one of the variables needed for gradient computation has been modified by an "
+                 "inplace operation: [%s%s%s %R]%U is at version %u; expected version %u instead.",
+                 legacy ? "torch." : "CPU", scalar_name(t->dtype), legacy ? "Tensor" : "Type", list,
+                 origin, (unsigned)t->storage->version, (unsigned)saved->version);
     Py_DECREF(origin);
   }
   Py_DECREF(list);
@@ -335,8 +334,8 @@ static PyObject *node_save(PyObject *self, PyObject *args) {
     Saved *saved = &node->saved[node->saved_count++];
     *saved = (Saved){NULL, 0, -1};
     bool is_output = number >= 0 && tensor_check(value);
-    if ((is_output ? save_output(saved, AS_TENSOR(value), (int)number)
-                   : save_value(saved, value)) < 0) {
+    if ((is_output ? save_output(saved, AS_TENSOR(value), (int)number) : save_value(saved, value)) <
+        0) {
       return NULL;
     }
   }
