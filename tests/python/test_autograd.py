@@ -1055,6 +1055,23 @@ def test_what_a_custom_function_saved_is_freed() -> None:
         gc.enable()
 
 
+def test_saved_tensors_go_with_their_graph() -> None:
+    kept = []
+
+    class Keeps(wasm_torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            kept.append(ctx)
+            ctx.save_for_backward(x)
+            return x * 2
+
+    y = Keeps.apply(wasm_torch.ones(2, requires_grad=True))
+    assert kept[0].saved_tensors[0].tolist() == [1.0, 1.0]
+    del y
+    with pytest.raises(RuntimeError, match="freed with the graph"):
+        kept[0].saved_tensors  # noqa: B018
+
+
 def test_saved_outputs_make_no_cycle() -> None:
     gc.collect()
     before = wasm_torch.memory_stats()["current"]

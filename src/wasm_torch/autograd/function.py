@@ -48,8 +48,12 @@ class FunctionCtx:
     def saved_tensors(self) -> tuple[Any, ...]:
         """The saved tensors. Raises RuntimeError where one was changed in place since, or the graph
         was freed."""
-        node = None if self._node is None else self._node()
-        return () if node is None else node.saved_tensors
+        if self._node is None:
+            return ()
+        node = self._node()
+        if node is None:
+            raise RuntimeError("The saved tensors were freed with the graph that they belong to.")
+        return node.saved_tensors
 
 
 class Function:
