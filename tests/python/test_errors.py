@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from parity import assert_same_error
+
+import wasm_torch
 
 CASES = [
     # shapes
@@ -174,3 +177,12 @@ CASES = [
 @pytest.mark.parametrize("expression", CASES)
 def test_error(expression: str) -> None:
     assert_same_error(expression)
+
+
+def test_a_list_that_contains_itself() -> None:
+    nest: list[object] = []
+    nest.append(nest)
+    with pytest.raises(ValueError, match="too many dimensions"):
+        torch.tensor(nest)
+    with pytest.raises(ValueError, match="too many dimensions"):
+        wasm_torch.tensor(nest)
