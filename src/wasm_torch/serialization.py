@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pickle
 import struct
 import sys
 import zipfile
@@ -52,6 +53,14 @@ def _write_record(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     archive.writestr(info, data)
 
 
+def _check_pickle_module(function: str, module: Any) -> None:
+    if module is not None and module is not pickle:
+        raise NotImplementedError(
+            f"torch.{function}: only Python's own pickle is supported as pickle_module; leave it "
+            "out"
+        )
+
+
 def save(
     obj: Any,
     f: Any,
@@ -68,6 +77,7 @@ def save(
 
     Tensors which share a storage share it in the file; the whole storage is saved.
     """
+    _check_pickle_module("save", pickle_module)
     pickled = io.BytesIO()
     pickler = Pickler(pickled, pickle_protocol)
     pickler.dump(obj)
@@ -125,9 +135,15 @@ def load(
             `add_safe_globals` allows. True by default; False lets the file run any code.
 
     Raises:
+        NotImplementedError: `mmap` is true, or `pickle_module` another than `pickle`.
         pickle.UnpicklingError: the file names something that is not allowed.
         RuntimeError: the file is damaged, or not in the zip format.
     """
+    if mmap:
+        raise NotImplementedError(
+            "torch.load: mmap=True is not supported; leave it out, and the file is read into memory"
+        )
+    _check_pickle_module("load", pickle_module)
     if not isinstance(f, str | os.PathLike) and not hasattr(f, "seek"):
         raise AttributeError(
             "'file' object has no attribute 'seek'. You can only torch.load from a file that is "

@@ -14,6 +14,7 @@ import torch
 from parity import assert_equal, assert_same_error, assert_same_failure
 
 import wasm_torch
+from wasm_torch.autograd import engine
 
 CASES: list[Any] = []
 
@@ -88,6 +89,31 @@ def retained_gradient_of_a_non_leaf(t: Any) -> Any:
 
 
 @case
+def retained_gradient_after_a_change(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(seen.append)
+    z = y * 5
+    y.mul_(2)
+    (y.sum() + z.sum()).backward()
+    return y.grad, x.grad, seen
+
+
+@case
+def retained_gradients_of_views_and_their_base(t: Any) -> Any:
+    x = t.ones(3, requires_grad=True)
+    y = x * 2
+    head, tail = y[:1], y[1:]
+    for tensor in (y, head, tail):
+        tensor.retain_grad()
+    tail.mul_(2)
+    (tail * 3 + y[:2] + head * 7).sum().backward()
+    return [tensor.grad for tensor in (x, y, head, tail)]
+
+
+@case
 def hooks_change_gradients(t: Any) -> Any:
     seen = []
     x = t.ones(2, requires_grad=True)
@@ -112,6 +138,95 @@ def hooks_after_accumulation(t: Any) -> Any:
     handle.remove()
     (x * 2).sum().backward()
     return seen, x.grad
+
+
+@case
+def gradient_kept_by_a_hook(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    x.register_hook(seen.append)
+    (x * 2).sum().backward()
+    (x * 2).sum().backward()
+    x.grad.zero_()
+    return seen, x.grad
+
+
+@case
+def gradient_kept_by_a_node_hook(t: Any) -> Any:
+    seen = []
+    x = t.ones(2, requires_grad=True)
+    y = x * 2
+    y.grad_fn.register_hook(lambda grads, _: seen.append(grads[0]))
+    y.sum().backward()
+    x.grad.zero_()
+    return seen
+
+
+@case
+def gradient_kept_by_a_custom_function(t: Any) -> Any:
+    kept = t.tensor([3.0, 4.0])
+
+    class Constant(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return kept
+
+    x = t.ones(2, requires_grad=True)
+    Constant.apply(x).sum().backward()
+    x.grad.zero_()
+    return kept
+
+
+@case
+def gradient_zeroed_after_accumulation(t: Any) -> Any:
+    x, w = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
+
+    def zero(parameter: Any) -> None:
+        parameter.grad.zero_()
+
+    x.register_post_accumulate_grad_hook(zero)
+    ((x + w * 3) * 2).sum().backward()
+    return x.grad, w.grad
+
+
+@case
+def gradient_of_the_caller(t: Any) -> Any:
+    x = t.ones(2, 2, requires_grad=True)
+    given = t.ones(2, 2)
+    x.backward(given)
+    x.grad.zero_()
+    x.grad = None
+    (x + 1).backward(given, inputs=[x])
+    x.grad.zero_()
+    return given
+
+
+@case
+def gradient_with_a_graph_is_a_copy(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    given = t.ones(2)
+    (x * 1).backward(given, create_graph=True)
+    with t.no_grad():
+        x.grad.zero_()
+    return given, x.grad.requires_grad
+
+
+@case
+def retained_gradient_is_a_copy(t: Any) -> Any:
+    x = t.ones(2, 3, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    given = t.ones(2, 3)
+    y.backward(given, retain_graph=True)
+    y.grad.zero_()
+    y.sum().backward()
+    strides = y.grad.stride()
+    y.grad.zero_()
+    return given, y.grad, strides, x.grad
 
 
 @case
@@ -315,12 +430,155 @@ def custom_function_that_marks(t: Any) -> Any:
     return x.grad, rounded.requires_grad, y.requires_grad
 
 
+def changing_function(t: Any) -> Any:
+    class Double(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, other: Any) -> Any:
+            ctx.mark_dirty(x)
+            return x.mul_(2).add_(other)
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return grad * 2, grad * 7 if ctx.needs_input_grad[1] else None
+
+    return Double
+
+
+@case
+def custom_function_that_changes_its_input(t: Any) -> Any:
+    x = t.ones(2, requires_grad=True)
+    z = x * 1
+    y = changing_function(t).apply(z, 1)
+    z.sum().backward()
+    return y, z, y is z, z.grad_fn.name(), x.grad
+
+
+@case
+def custom_function_that_changes_a_view(t: Any) -> Any:
+    x = t.ones(4, requires_grad=True)
+    z = x * 1
+    view = z[1:3]
+    y = changing_function(t).apply(view, 1)
+    (z * z + y.sum() * 3 + view.sum() * 5).sum().backward()
+    return y, z, y is view, z.grad_fn.name(), y.grad_fn.name(), x.grad
+
+
+@case
+def custom_function_that_changes_a_view_of_an_untracked_tensor(t: Any) -> Any:
+    x, w = t.zeros(4), t.ones(2, requires_grad=True)
+    view = x[1:3]
+    other = x[2:]
+    changing_function(t).apply(view, w)
+    flags = x.requires_grad, other.requires_grad, other.is_leaf
+    (x * t.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
+    return x, w.grad, x.grad_fn.name(), flags
+
+
+@case
+def saved_tensors_of_a_node(t: Any) -> Any:
+    x = t.tensor([1.0, 3.0], requires_grad=True)
+    y = square_function(t).apply(x, 2.0)
+    (y * y).sum().backward(retain_graph=True)
+    before = y.grad_fn.saved_tensors
+    y.sum().backward()
+    return before, x.grad
+
+
+@case
+def custom_function_that_saved_nothing_runs_twice(t: Any) -> Any:
+    w = t.ones(2, requires_grad=True)
+    y = changing_function(t).apply(t.zeros(2), w)
+    y.sum().backward()
+    y.sum().backward()
+    return w.grad
+
+
 @case
 def jacobian_and_hessian(t: Any) -> Any:
     x = t.tensor([1.0, 2.0, 3.0])
     jacobian = t.autograd.functional.jacobian(lambda v: v**2 * v.sum(), x)
     hessian = t.autograd.functional.hessian(lambda v: (v**3).sum() * v[0], x)
     return jacobian, hessian, t.autograd.functional.vjp(lambda v: v * v, x, t.ones(3))
+
+
+PRODUCTS = ["vjp", "jvp", "vhp", "hvp", "jacobian", "hessian"]
+
+
+def derivative(t: Any, name: str, func: Any, inputs: Any, *v: Any, **options: Any) -> Any:
+    return getattr(t.autograd.functional, name)(func, inputs, *v, **options)
+
+
+@case
+def products_of_a_scalar_function(t: Any) -> Any:
+    x, w = t.tensor([1.0, 2.0]), t.tensor([[3.0, 4.0], [5.0, 6.0]])
+    v = (t.tensor([0.5, -1.0]), t.tensor([[1.0, 0.0], [2.0, 1.0]]))
+
+    def func(x: Any, w: Any) -> Any:
+        return (w @ x * x).sum() * x[0] + (w * w * w).sum()
+
+    return [
+        derivative(t, name, func, (x, w), *vector, strict=strict)
+        for name, vector in {
+            "vjp": (t.tensor(2.0),), "jvp": (v,), "vhp": (v,), "hvp": (v,), "jacobian": (),
+            "hessian": (),
+        }.items()
+        for strict in (False, True)
+    ]  # fmt: skip
+
+
+@case
+def products_that_do_not_depend_on_an_input(t: Any) -> Any:
+    x, y = t.tensor([1.0, 2.0]), t.tensor([3.0, 4.0, 5.0])
+    v = (t.ones(2), t.ones(3))
+    results = [
+        derivative(t, name, lambda x, y: (x * x).sum(), (x, y), v) for name in ("vhp", "hvp")
+    ]
+    results += [derivative(t, "hessian", lambda x, y: x.sum() + y.sum(), (x, y))]
+    results += [derivative(t, "jacobian", lambda x, y: (x * 2, y, t.ones(2)), (x, y))]
+    results += [derivative(t, "jvp", lambda x, y: (x * 2, t.ones(2)), (x, y), v)]
+    return [*results, derivative(t, "vjp", lambda x, y: (x * 2, t.ones(2)), (x, y), (v[0], v[0]))]
+
+
+@case
+def products_with_a_graph(t: Any) -> Any:
+    results = []
+    for name in PRODUCTS:
+        x = t.tensor([1.0, 2.0], requires_grad=True)
+        vector = [] if name in ("jacobian", "hessian", "vjp") else [t.tensor([1.0, 3.0])]
+        found = derivative(t, name, lambda v: (v**4).sum(), x, *vector, create_graph=True)
+        (found[1] if isinstance(found, tuple) else found).sum().backward()
+        results.append(x.grad)
+    return results
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize(
+    "func",
+    [
+        lambda t, x, y: (x * x).sum(),
+        lambda t, x, y: x.sum() + y.sum(),
+        lambda t, x, y: (x * y.sum()).sum(),
+        lambda t, x, y: t.ones(()),
+        lambda t, x, y: (x.sum() * y.sum(), t.ones(())),
+        lambda t, x, y: x * y.sum(),
+        lambda t, x, y: 3.0,
+    ],
+    ids=["one_input", "linear", "bilinear", "constant", "tuple", "vector", "number"],
+)
+def test_strict_products(func: Any, name: str, create_graph: bool) -> None:
+    def call(t: Any) -> Any:
+        inputs = (t.ones(2), t.ones(3))
+        vector = [] if name in ("vjp", "jacobian", "hessian") else [inputs]
+        options = {"strict": True, "create_graph": create_graph}
+        return derivative(t, name, lambda *xs: func(t, *xs), inputs, *vector, **options)
+
+    try:
+        expected = call(torch)
+    except Exception:
+        assert_same_failure(call)
+    else:
+        assert_equal(expected, call(wasm_torch), 1e-5, 1e-6)
 
 
 @case
@@ -380,6 +638,12 @@ ERRORS = [
     "(x(2) * 2).register_post_accumulate_grad_hook(print)",
     "c(2).retain_grad()",
     "(x(2) * 2).backward([1])",
+    "torch.autograd.functional.vjp(lambda v: v, c(2), c(3))",
+    "torch.autograd.functional.vjp(lambda v: v, c(2))",
+    "torch.autograd.functional.jvp(lambda v, w: v, (c(2), c(2)), (c(2), c(3)))",
+    "torch.autograd.functional.jvp(lambda v, w: v, (c(2), c(2)), c(2))",
+    "torch.autograd.functional.hvp(lambda v: v.sum(), 3)",
+    "torch.autograd.functional.vhp(lambda v: v.sum(), (c(2), 3))",
 ]
 
 
@@ -478,6 +742,102 @@ def views_of_a_custom_function(t: Any) -> None:
 
 
 @error_case
+def custom_function_changes_a_leaf(t: Any) -> None:
+    changing_function(t).apply(t.ones(2, requires_grad=True), 1)
+
+
+@error_case
+def custom_function_changes_a_view_of_a_leaf(t: Any) -> None:
+    changing_function(t).apply(t.ones(2, requires_grad=True)[:1], 1)
+
+
+@error_case
+def custom_function_changes_a_view_made_without_grad(t: Any) -> None:
+    x = t.ones(2, requires_grad=True) * 1
+    with t.no_grad():
+        view = x[:1]
+    changing_function(t).apply(view, 1)
+
+
+def returning_function(t: Any, results: Any) -> Any:
+    class Returning(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.mark_dirty(x.mul_(2))
+            return results(x)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return grads[0]
+
+    return Returning
+
+
+@error_case
+def custom_function_returns_no_changed_input(t: Any) -> None:
+    x = t.ones(2, requires_grad=True) * 1
+    returning_function(t, lambda x: x + 1).apply(x)
+
+
+@error_case
+def custom_function_changes_a_view_and_returns_two(t: Any) -> None:
+    x = t.ones(2, requires_grad=True) * 1
+    returning_function(t, lambda x: (x, x + 1)).apply(x[:1])
+
+
+@error_case
+def custom_function_backward_twice(t: Any) -> None:
+    y = square_function(t).apply(t.ones(2, requires_grad=True), 2.0)
+    y.sum().backward()
+    y.sum().backward()
+
+
+@error_case
+def saved_tensors_of_a_freed_node(t: Any) -> None:
+    y = square_function(t).apply(t.ones(2, requires_grad=True), 2.0)
+    y.sum().backward()
+    y.grad_fn.saved_tensors  # noqa: B018
+
+
+def saving_function(t: Any, convert: Any) -> Any:
+    class Saving(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = convert(x)
+            ctx.save_for_backward(y)
+            ctx.mark_non_differentiable(y)
+            return x * 1, y
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any, unused: Any) -> Any:
+            return grad * ctx.saved_tensors[0]
+
+    return Saving
+
+
+DTYPES = ["uint8", "int8", "int16", "int32", "int64", "float16", "float64", "bfloat16", "bool"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_error_of_a_changed_saved_tensor_names_its_type(dtype: str) -> None:
+    def changed(t: Any) -> None:
+        function = saving_function(t, lambda x: x.to(getattr(t, dtype)))
+        y, saved = function.apply(t.ones(2, requires_grad=True))
+        saved.zero_()
+        y.sum().backward()
+
+    assert_same_failure(changed)
+
+
+@error_case
+def saved_argument_of_a_custom_function_changed(t: Any) -> None:
+    x = t.ones(2, dtype=t.float64, requires_grad=True) * 1
+    y = square_function(t).apply(x, 2.0)
+    x.add_(1)
+    y.sum().backward()
+
+
+@error_case
 def custom_function_returns_too_many(t: Any) -> None:
     class TooMany(t.autograd.Function):
         @staticmethod
@@ -532,6 +892,13 @@ def error_inside_backward(t: Any) -> None:
     y = x * 2
     y.register_hook(fail)
     y.sum().backward()
+
+
+@error_case
+def hook_after_accumulation_returns_something(t: Any) -> None:
+    x = t.ones(2, requires_grad=True)
+    x.register_post_accumulate_grad_hook(lambda p: p.grad)
+    x.sum().backward()
 
 
 @error_case
@@ -609,6 +976,33 @@ def test_the_views_of_split_may_be_changed_in_place() -> None:
     wasm_torch.testing.assert_close(x.grad, expected)
 
 
+def test_a_view_of_the_callers_gradient_is_copied() -> None:
+    """torch takes it, and a change of ``.grad`` then changes what the caller gave."""
+    x = wasm_torch.ones(2, 2, requires_grad=True)
+    given = wasm_torch.ones(4)
+    x.view(4).backward(given)
+    x.grad.zero_()
+    assert given.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda nn: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2)),
+        lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()),
+    ],
+    ids=["linear", "convolution"],
+)
+def test_training_takes_gradients_without_copies(layers: Any, monkeypatch: Any) -> None:
+    copies = []
+    copy = engine._owned_copy
+    monkeypatch.setattr(engine, "_owned_copy", lambda *args: copies.append(1) or copy(*args))
+    model = layers(wasm_torch.nn)
+    model(wasm_torch.ones(3, 1, 6, 6)).square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert not copies
+
+
 def test_a_long_chain_needs_no_recursion() -> None:
     x = wasm_torch.ones(1, requires_grad=True)
     y = x
@@ -629,6 +1023,53 @@ def test_a_graph_is_freed_without_the_collector() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_what_a_custom_function_saved_is_freed() -> None:
+    class Saves(wasm_torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            kept = x * 2
+            y = kept.exp()
+            ctx.save_for_backward(kept, y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            _, y = ctx.saved_tensors
+            return grad * y * 2
+
+    gc.disable()
+    try:
+        x = wasm_torch.ones(1000, requires_grad=True)
+        before = wasm_torch.memory_stats()["current"]
+        y = Saves.apply(x)
+        y.sum().backward()
+        # What is left are y and the gradient.
+        assert wasm_torch.memory_stats()["current"] <= before + 2 * 4100
+        x.grad = None
+        y = Saves.apply(x)
+        del y
+        assert wasm_torch.memory_stats()["current"] <= before
+    finally:
+        gc.enable()
+
+
+def test_saved_tensors_go_with_their_graph() -> None:
+    kept = []
+
+    class Keeps(wasm_torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            kept.append(ctx)
+            ctx.save_for_backward(x)
+            return x * 2
+
+    y = Keeps.apply(wasm_torch.ones(2, requires_grad=True))
+    assert kept[0].saved_tensors[0].tolist() == [1.0, 1.0]
+    del y
+    with pytest.raises(RuntimeError, match="freed with the graph"):
+        kept[0].saved_tensors  # noqa: B018
 
 
 def test_saved_outputs_make_no_cycle() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from parity import assert_same_error
+
+import wasm_torch
 
 CASES = [
     # shapes
@@ -65,6 +68,34 @@ CASES = [
     "torch.gather(torch.ones(2, 3), 1, torch.tensor([0]))",
     "torch.index_select(torch.ones(3), 0, torch.tensor([3]))",
     "torch.ones(3).index_add(0, torch.tensor([0, 1]), torch.ones(3))",
+    "torch.ones(3).index_add(0, torch.tensor([3]), torch.ones(1))",
+    "torch.ones(2, 3).index_add(0, torch.tensor([3]), torch.ones(1, 3))",
+    "torch.ones(2, 3).index_add(0, torch.tensor([3]).int(), torch.ones(1, 3))",
+    "torch.ones(2, 3, 4).index_add_(1, torch.tensor([-1]), torch.ones(2, 1, 4))",
+    "torch.ones(3).index_add(0, torch.tensor([[0]]), torch.ones(1))",
+    "torch.ones(3).index_add(0, torch.tensor([0.0]), torch.ones(1))",
+    "torch.ones(3).index_add(0, torch.tensor([0]), torch.ones(1).double())",
+    "torch.ones(3).index_copy(0, torch.tensor([3]), torch.ones(1))",
+    "torch.ones(2, 3).index_copy_(1, torch.tensor([-1]), torch.ones(2, 1))",
+    "torch.ones(3).index_copy(0, torch.tensor([[0]]), torch.ones(1))",
+    "torch.ones(3).index_copy(0, torch.tensor([0]).int(), torch.ones(1))",
+    "torch.ones(3).index_copy(0, torch.tensor([0]), torch.ones(1).double())",
+    "torch.ones(3).index_copy(0, torch.tensor([0, 1]), torch.ones(3))",
+    "torch.ones(3).index_copy(0, torch.tensor([0, 1]), torch.tensor(1.0))",
+    "torch.ones(2, 3, 4).index_copy(1, torch.tensor([0]), torch.ones(2, 1, 5))",
+    "torch.ones(2, 3).index_copy(0, torch.tensor([0]), torch.ones(3))",
+    "torch.ones(3).index_reduce(0, torch.tensor([3]), torch.ones(1), 'amax')",
+    "torch.ones(3).index_fill(0, torch.tensor([3]), 1.0)",
+    "torch.ones(2, 3).index_fill_(1, torch.tensor([-4]), 1.0)",
+    "torch.ones(3).index_fill(0, torch.tensor([0]).int(), 1.0)",
+    "torch.ones(3).index_fill(0, torch.tensor([[0]]), 1.0)",
+    "torch.arange(3).index_fill(0, torch.tensor([0]), float('nan'))",
+    "torch.arange(4).masked_fill(torch.tensor([True] * 4), float('nan'))",
+    "torch.arange(4).masked_fill_(torch.tensor([True] * 4), 1e20)",
+    "torch.zeros(4, dtype=torch.uint8).masked_fill(torch.tensor([True] * 4), 300)",
+    "torch.zeros(4).masked_fill(torch.tensor([True] * 4), 1e300)",
+    "torch.zeros(2, 3)[..., ..., None]",
+    "torch.zeros(2, 3)[None, ..., ..., None]",
     "F.embedding(torch.tensor([5]), torch.ones(5, 2))",
     "torch.topk(torch.ones(3), 4)",
     "torch.kthvalue(torch.ones(3), 4)",
@@ -146,3 +177,12 @@ CASES = [
 @pytest.mark.parametrize("expression", CASES)
 def test_error(expression: str) -> None:
     assert_same_error(expression)
+
+
+def test_a_list_that_contains_itself() -> None:
+    nest: list[object] = []
+    nest.append(nest)
+    with pytest.raises(ValueError, match="too many dimensions"):
+        torch.tensor(nest)
+    with pytest.raises(ValueError, match="too many dimensions"):
+        wasm_torch.tensor(nest)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from parity import Inputs, assert_equal
+from parity import Inputs, assert_equal, assert_same_failure
 
 import wasm_torch
 
@@ -88,6 +88,51 @@ ASSIGN = [
     "v[:] = w",
     "v[[0, 1], [2, 3]] = torch.tensor([1.0, 2.0])",
 ]
+
+
+OPERATORS = ["+=", "-=", "*=", "/=", "//=", "%=", "**="]
+VIEWS = {
+    "made_without_grad": (
+        "x = torch.ones(4, requires_grad=True) * 1\nwith torch.no_grad(): v = x[1:]"
+    ),
+    "of_a_leaf": "v = torch.ones(4, requires_grad=True)[1:]",
+    "of_a_leaf_without_grad": (
+        "x = torch.ones(4, requires_grad=True)\nwith torch.no_grad(): v = x[1:]"
+    ),
+}
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_operators_refuse_views(view: str, operator: str) -> None:
+    source = f"{VIEWS[view]}\nv {operator} 2"
+    assert_same_failure(lambda package: exec(source, {"torch": package}))
+
+
+@pytest.mark.parametrize("operator", [o for o in OPERATORS if o != "//="])
+def test_operators_on_views(operator: str) -> None:
+    source = f"""
+w = torch.full((4,), 2.0, requires_grad=True)
+x = w * 3
+v = x[1:]
+v {operator} 2.5
+with torch.no_grad():
+    other = x.detach()[:2]
+    other {operator} 2
+plain = torch.arange(1.0, 5.0)[1:]
+plain {operator} 2
+unchanged = w * 3
+part = unchanged[1:]
+part {operator} 2
+unchanged.sum().backward()
+"""
+    results = []
+    for package in (torch, wasm_torch):
+        scope: dict[str, Any] = {"torch": package}
+        exec(source, scope)
+        names = ("x", "v", "other", "plain", "part")
+        results.append([scope[name] for name in names] + [scope["w"].grad])
+    assert_equal(results[0], results[1], 1e-4, 1e-5)
 
 
 def run(source: str, package: Any, mode: str) -> Any:

@@ -92,6 +92,20 @@ def test_each_side_keeps_the_memory_alive() -> None:
     del others
 
 
+def test_buffers_outlive_the_storage_of_their_tensor() -> None:
+    tensor = wasm_torch.arange(1000.0)
+    parameter = wasm_torch.nn.Parameter(wasm_torch.arange(1000.0))
+    views = [np.asarray(tensor), memoryview(tensor), np.asarray(parameter.data), tensor.numpy()]
+    before = wasm_torch.memory_stats()["current"]
+    tensor.data = wasm_torch.zeros(1)
+    parameter.data = wasm_torch.zeros(1)
+    others = [wasm_torch.full((1000,), 7.0) for _ in range(4)]
+    for view in views:
+        np.testing.assert_array_equal(np.asarray(view), np.arange(1000.0))
+    del view, views, others
+    assert wasm_torch.memory_stats()["current"] < before
+
+
 def test_memoryview_shares_memory() -> None:
     tensor = wasm_torch.arange(6, dtype=wasm_torch.int32).view(2, 3)
     view = memoryview(tensor)

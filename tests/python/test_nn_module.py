@@ -152,6 +152,37 @@ def test_hook_that_is_always_called() -> None:
     assert always_called(torch) == always_called(wasm_torch) == ["always"]
 
 
+def global_forward_hooks(t, fails: bool) -> list:
+    log = []
+
+    class Adds(t.nn.Module):
+        def forward(self, x, *, other):
+            if fails:
+                raise ValueError("no")
+            return x + other
+
+    register = t.nn.modules.module.register_module_forward_hook
+    handles = [
+        register(lambda m, a, o: log.append(("plain", a, o))),
+        register(lambda m, a, k, o: log.append(("kwargs", a, k, o)), with_kwargs=True),
+        register(lambda m, a, o: log.append(("always", a, o)), always_call=True),
+        register(lambda m, a, k, o: o and o + 1, with_kwargs=True, always_call=True),
+    ]
+    try:
+        log.append(Adds()(1, other=2))
+    except ValueError as error:
+        log.append(str(error))
+    for handle in handles:
+        handle.remove()
+    log.append(t.nn.Identity()(5))
+    return log
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_global_forward_hooks_with_options(fails: bool) -> None:
+    assert global_forward_hooks(torch, fails) == global_forward_hooks(wasm_torch, fails)
+
+
 def state_hooks(t) -> list:
     layer, log = t.nn.Linear(1, 1), []
     layer.register_state_dict_pre_hook(lambda m, prefix, keep: log.append(("pre", prefix, keep)))

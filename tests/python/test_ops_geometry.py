@@ -30,6 +30,7 @@ VIEWS = [
     "torch.view_copy(x(2, 3), (3, 2)), torch.narrow_copy(x(4), 0, 1, 2)",
 ]
 INDEXING = [
+    "x(3, 4)[..., None, ...], x(3, 4)[..., :, ..., :, None], x(3, 4)[0, ..., 0, ..., None]",
     "x(3, 4)[1], x(3, 4)[-1], x(3, 4)[1:], x(3, 4)[:, ::2], x(3, 4)[..., 0], x(3, 4)[None, :, 1]",
     "x(3, 4)[1, 2], x(2, 3, 4)[:, 1:, ::3], x(3)[:], x(3)[...]",
     "x(3, 4)[i(5, high=3)], x(3, 4)[:, i(5, high=4)], x(3, 4)[i(2, 2, high=3)]",
@@ -47,6 +48,14 @@ INDEXING = [
     "torch.index_add(x(3, 4), 0, i(5, high=3), x(5, 4), alpha=2)",
     "torch.index_copy(x(4, 2), 0, torch.tensor([2, 0]), x(2, 2))",
     "torch.index_fill(x(3, 4), 1, torch.tensor([0, 2]), 7.0)",
+    "torch.index_fill(x(3, 4), 1, torch.tensor([0, -1]), 7.0)",
+    "torch.index_fill(x(2, 3, 4), -2, torch.tensor(-3), 7.0)",
+    "torch.index_fill(x(3, 4), 1, torch.tensor([3, 0, 3]), x())",
+    "torch.index_fill(torch.tensor(1.0), 0, torch.tensor([-1]), 7.0)",
+    "torch.index_fill(i(3, 4), 0, torch.tensor([1]), -2.7)",
+    "torch.index_fill(b(3, 4), 0, torch.tensor([1]), 2.7)",
+    "torch.masked_fill(i(3, 4), b(3, 4), 2.5), i(3, 4).masked_fill_(b(3, 4), -2.5)",
+    "torch.masked_fill(b(3, 4), b(3, 4), 0.5)",
     "torch.index_put(x(3, 4), (torch.tensor([0, 2]), torch.tensor([1, 3])), x(2))",
     "torch.index_put(x(3, 4), (i(5, high=3),), x(5, 4), accumulate=True)",
     "torch.masked_fill(x(3, 4), b(3, 4), -1.0), torch.masked_select(x(3, 4), b(3, 4))",

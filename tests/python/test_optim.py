@@ -78,6 +78,39 @@ def test_state_moves_between_packages(name: str) -> None:
     assert_same(expected.parameters, actual.parameters, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [int, float])
+@pytest.mark.parametrize("name", ["adam_amsgrad", "adamw", "rmsprop_all"])
+def test_state_of_an_old_checkpoint(name: str, kind: type) -> None:
+    """Step counts were numbers once, and there were fewer options."""
+    results = []
+    for t in BOTH:
+        run = Run(t, OPTIMIZERS[name])
+        run.steps(2)
+        state = run.optimizer.state_dict()
+        for entry in state["state"].values():
+            entry["step"] = kind(entry["step"].item())
+        for group in state["param_groups"]:
+            for option in ("maximize", "foreach", "capturable", "differentiable"):
+                del group[option]
+        run.optimizer.load_state_dict(copy.deepcopy(state))
+        run.steps(2)
+        steps = [entry["step"] for entry in run.optimizer.state_dict()["state"].values()]
+        results.append([run.parameters, steps])
+    assert [str(step.dtype) for step in results[1][1]] == ["torch.float32"] * 3
+    assert_same(*results, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["capturable", "differentiable"])
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "SGD"])
+def test_options_that_are_not_offered(name: str, option: str) -> None:
+    make = getattr(wasm_torch.optim, name)
+    parameters = [wasm_torch.nn.Parameter(wasm_torch.ones(2))]
+    if name == "SGD" and option == "capturable":
+        pytest.skip("SGD has no such option")
+    with pytest.raises(NotImplementedError, match=f"{name}: {option}=True is not supported"):
+        make(parameters, **{option: True})
+
+
 def test_step_counts_as_a_change() -> None:
     weight = wasm_torch.nn.Parameter(wasm_torch.ones(3))
     loss = (weight * weight).sum()

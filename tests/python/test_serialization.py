@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from collections import OrderedDict, namedtuple
@@ -150,6 +151,17 @@ def test_dangerous_file_is_refused(capsys) -> None:
     with pytest.raises(pickle.UnpicklingError, match=r"Unsupported global: GLOBAL \w+.print"):
         wasm_torch.load(file)
     assert capsys.readouterr().out == ""
+
+
+def test_options_that_are_not_offered() -> None:
+    file = io.BytesIO()
+    wasm_torch.save([1], file, pickle_module=pickle)
+    for options in ({"mmap": True}, {"pickle_module": json}):
+        with pytest.raises(NotImplementedError, match=next(iter(options))):
+            wasm_torch.load(file, **options)
+    with pytest.raises(NotImplementedError, match="pickle_module"):
+        wasm_torch.save([1], io.BytesIO(), pickle_module=json)
+    assert wasm_torch.load(file, mmap=False, pickle_module=pickle) == [1]
 
 
 def test_safe_globals() -> None:

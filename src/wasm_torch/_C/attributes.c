@@ -31,6 +31,7 @@ static PyObject *get_nbytes(PyObject *self, void *closure) {
 
 static PyObject *get_requires_grad(PyObject *self, void *closure) {
   (void)closure;
+  if (refresh_view_history(AS_TENSOR(self)) < 0) return NULL;
   return PyBool_FromLong(tensor_tracks_grad(AS_TENSOR(self)));
 }
 
@@ -119,6 +120,7 @@ static PyObject *get_grad_fn(PyObject *self, void *closure) {
 
 static PyObject *get_is_leaf(PyObject *self, void *closure) {
   (void)closure;
+  if (refresh_view_history(AS_TENSOR(self)) < 0) return NULL;
   return PyBool_FromLong(AS_TENSOR(self)->grad_fn == NULL);
 }
 

@@ -60,7 +60,7 @@ static int fill_edge(Edge *edge, PyObject *object) {
   return edge_to(AS_TENSOR(object), edge);
 }
 
-static int save_value(Saved *saved, PyObject *value) {
+int save_value(Saved *saved, PyObject *value) {
   saved->value = new_ref(value);
   saved->output_nr = -1;
   if (!tensor_check(value)) return 0;
@@ -74,7 +74,7 @@ static int save_value(Saved *saved, PyObject *value) {
   return -1;
 }
 
-static int save_output(Saved *saved, Tensor *output, int index) {
+int save_output(Saved *saved, Tensor *output, int index) {
   Tensor *alias = tensor_alias(output);
   if (alias == NULL) return -1;
   saved->value = (PyObject *)alias;
@@ -133,24 +133,41 @@ static Node *make_node(OpBase *op, PyObject *const *args, int count, Tensor *con
   return node;
 }
 
-static void set_history(Tensor *t, Node *node, uint32_t output_nr) {
+/* A tensor whose gradient is retained and that gets another history takes that wish along. */
+static int move_retained(Tensor *t, Node *old, uint32_t old_output_nr) {
+  if (!t->retains_grad || old == t->grad_fn || handler_move_retained == NULL) return 0;
+  PyObject *number = PyLong_FromUnsignedLong(old_output_nr);
+  PyObject *result =
+      number == NULL ? NULL
+                     : PyObject_CallFunctionObjArgs(handler_move_retained, t, old, number, NULL);
+  Py_XDECREF(number);
+  Py_XDECREF(result);
+  return result == NULL ? -1 : 0;
+}
+
+static int set_history(Tensor *t, Node *node, uint32_t output_nr) {
+  Node *old = t->grad_fn;
+  uint32_t old_output_nr = t->output_nr;
   t->requires_grad = false;
   t->output_nr = output_nr;
   t->view_version = t->storage->version;
-  Node *old = t->grad_fn;
   t->grad_fn = (Node *)new_ref(node);
-  if (old != NULL) node_release_chain(old);
+  if (old == NULL) return 0;
+  int status = move_retained(t, old, old_output_nr);
+  node_release_chain(old);
+  return status;
 }
 
 int record(OpBase *op, PyObject *const *args, int count, Tensor *const *outputs, int output_count) {
   if (!grad_mode || op == NULL || !op_tracks_grad(op, args, count)) return 0;
   Node *node = make_node(op, args, count, outputs, output_count);
   if (node == NULL) return -1;
-  for (int i = 0; i < output_count; i++) {
-    if (dtype_is_floating(outputs[i]->dtype)) set_history(outputs[i], node, (uint32_t)i);
+  int status = 0;
+  for (int i = 0; i < output_count && status == 0; i++) {
+    if (dtype_is_floating(outputs[i]->dtype)) status = set_history(outputs[i], node, (uint32_t)i);
   }
   Py_DECREF(node);
-  return 0;
+  return status;
 }
 
 Node *accumulator_of(Tensor *t) {
@@ -220,9 +237,9 @@ int refresh_view_history(Tensor *t) {
   if (t->untracked) return 0;
   Node *node = as_strided_node(t);
   if (node == NULL) return -1;
-  set_history(t, node, 0);
+  int status = set_history(t, node, 0);
   Py_DECREF(node);
-  return 0;
+  return status;
 }
 
 /* Views whose change could not be told to the history of their base. */
@@ -256,6 +273,14 @@ static int check_view(const Tensor *view) {
   return -1;
 }
 
+static int check_base(const Tensor *base) {
+  if (!base->requires_grad) return 0;
+  PyErr_SetString(
+      PyExc_RuntimeError,
+      "a view of a leaf Variable that requires grad is being used in an in-place operation.");
+  return -1;
+}
+
 static int check_inplace(Tensor *t) {
   if (t->inference && !inference_mode) {
     PyErr_SetString(PyExc_RuntimeError,
@@ -281,18 +306,12 @@ static int check_inplace(Tensor *t) {
                     "a leaf Variable that requires grad is being used in an in-place operation.");
     return -1;
   }
-  if (t->base != NULL && AS_TENSOR(t->base)->requires_grad && !t->untracked) {
-    PyErr_SetString(
-        PyExc_RuntimeError,
-        "a view of a leaf Variable that requires grad is being used in an in-place operation.");
-    return -1;
-  }
-  return 0;
+  return t->base != NULL && !t->untracked ? check_base(AS_TENSOR(t->base)) : 0;
 }
 
 /* Writes through a view change the base: base' = as_strided_scatter(base, new value of the view).
  */
-static int rebase_base(Tensor *view, Node *node) {
+static int rebase_base(Tensor *view, Node *node, uint32_t output_nr) {
   static PyObject *copy_slices_name;
   if (copy_slices_name == NULL) {
     copy_slices_name = PyUnicode_InternFromString("torch::autograd::CopySlices");
@@ -301,7 +320,10 @@ static int rebase_base(Tensor *view, Node *node) {
   Tensor *base = AS_TENSOR(view->base);
   Tensor *value = tensor_alias(view);
   if (value == NULL) return -1;
-  set_history(value, node, 0);
+  if (set_history(value, node, output_nr) < 0) {
+    Py_DECREF(value);
+    return -1;
+  }
   PyObject *size = words_to_tuple(view->ndim, view->size);
   PyObject *stride = words_to_tuple(view->ndim, view->stride);
   PyObject *offset = PyLong_FromSsize_t((Py_ssize_t)view->offset);
@@ -320,8 +342,9 @@ static int rebase_base(Tensor *view, Node *node) {
   Py_XDECREF(offset);
   Py_DECREF(value);
   if (scatter == NULL) return -1;
-  set_history(base, scatter, 0);
+  int status = set_history(base, scatter, 0);
   Py_DECREF(scatter);
+  if (status < 0) return -1;
   view->view_version = view->storage->version - 1; /* so that its history is made anew */
   return refresh_view_history(view);
 }
@@ -342,12 +365,27 @@ static int record_inplace(OpBase *op, PyObject *const *args, int count, Tensor *
   }
   int status = 0;
   if (self->base != NULL) {
-    status = rebase_base(self, node);
+    status = rebase_base(self, node, 0);
   } else {
-    set_history(self, node, 0);
+    status = set_history(self, node, 0);
   }
   Py_DECREF(node);
   return status;
+}
+
+/* The history of what a custom function declared dirty, after it was changed. */
+static int set_inplace_history(Tensor *t, Node *node, uint32_t output_nr) {
+  Tensor *base = t->untracked ? NULL : AS_TENSOR(t->base);
+  if (t->requires_grad && t->grad_fn == NULL) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a leaf Variable that requires grad has been used in an in-place operation.");
+    return -1;
+  }
+  if (base != NULL && (check_view(t) < 0 || check_base(base) < 0)) return -1;
+  if (node_set_output(node, (int)output_nr, t) < 0) return -1;
+  tensor_bump(t);
+  if (base != NULL) return rebase_base(t, node, output_nr);
+  return set_history(t, node, output_nr);
 }
 
 /* ---- functions for Python ------------------------------------------------------------------- */
@@ -420,6 +458,30 @@ static PyObject *py_check_inplace(PyObject *module, PyObject *object) {
   Py_RETURN_NONE;
 }
 
+/* A tensor that nothing but its list refers to, on memory that nothing but itself uses: it may be
+ * taken without a copy. The base of a view counts as itself where only the view holds it. */
+static bool is_unshared(PyObject *object) {
+  Tensor *t = AS_TENSOR(object);
+  if (Py_REFCNT(object) > 1 || t->storage->owner != NULL) return false;
+  if (t->base == NULL) return t->storage->references == 1;
+  return Py_REFCNT(t->base) == 1 && AS_TENSOR(t->base)->storage == t->storage &&
+         t->storage->references == 2;
+}
+
+static PyObject *py_is_unshared(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *list;
+  Py_ssize_t index;
+  if (!PyArg_ParseTuple(args, "O!n:is_unshared", &PyList_Type, &list, &index)) return NULL;
+  PyObject *object = PyList_GetItem(list, index);
+  if (object == NULL) return NULL;
+  if (!tensor_check(object)) {
+    PyErr_SetString(PyExc_TypeError, "is_unshared() needs a list of tensors");
+    return NULL;
+  }
+  return PyBool_FromLong(is_unshared(object));
+}
+
 static PyObject *py_bump(PyObject *module, PyObject *object) {
   (void)module;
   if (!tensor_check(object)) {
@@ -446,8 +508,9 @@ static PyObject *py_gradient_edge(PyObject *module, PyObject *object) {
 static PyObject *py_set_history(PyObject *module, PyObject *args) {
   (void)module;
   PyObject *t, *node;
-  int output_nr;
-  if (!PyArg_ParseTuple(args, "O!Oi:set_history", TensorBase_Type, &t, &node, &output_nr)) {
+  int output_nr, changed = 0;
+  if (!PyArg_ParseTuple(args, "O!Oi|p:set_history", TensorBase_Type, &t, &node, &output_nr,
+                        &changed)) {
     return NULL;
   }
   if (node == Py_None) {
@@ -464,8 +527,13 @@ static PyObject *py_set_history(PyObject *module, PyObject *args) {
     PyErr_SetString(PyExc_ValueError, "the number of an output is not negative");
     return NULL;
   }
+  if (changed) {
+    int status = set_inplace_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
+    if (status < 0) return NULL;
+    Py_RETURN_NONE;
+  }
   if (node_set_output((Node *)node, output_nr, AS_TENSOR(t)) < 0) return NULL;
-  set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr);
+  if (set_history(AS_TENSOR(t), (Node *)node, (uint32_t)output_nr) < 0) return NULL;
   Py_RETURN_NONE;
 }
 
@@ -513,9 +581,12 @@ static PyMethodDef functions[] = {
     {"record_inplace", py_record_inplace, METH_VARARGS,
      "record_inplace(op, args, self): after self was changed, bumps and rebases its history."},
     {"check_inplace", py_check_inplace, METH_O, "Raises where a tensor may not be changed."},
+    {"is_unshared", py_is_unshared, METH_VARARGS,
+     "is_unshared(list, index): whether only the list holds the tensor and its memory."},
     {"bump", py_bump, METH_O, "Counts an in-place change."},
     {"gradient_edge", py_gradient_edge, METH_O, "The (node, output number) of a tensor."},
-    {"set_history", py_set_history, METH_VARARGS, "set_history(tensor, node, output_nr)"},
+    {"set_history", py_set_history, METH_VARARGS,
+     "set_history(tensor, node, output_nr, changed=False): `changed` where it was in place."},
     {"grad_enabled", py_grad_enabled, METH_NOARGS, "Whether operations are recorded."},
     {"set_grad_enabled", py_set_grad_enabled, METH_O, "Returns the previous value."},
     {"inference_enabled", py_inference_enabled, METH_NOARGS, "Whether inference mode is on."},

@@ -455,6 +455,12 @@ static const char *buffer_format(int dtype) {
   }
 }
 
+/* What a buffer needs for as long as it lives. The tensor itself may move to another storage. */
+typedef struct Exported {
+  Storage *storage;
+  Py_ssize_t geometry[]; /* shape, then strides in bytes */
+} Exported;
+
 int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags) {
   Tensor *t = AS_TENSOR(self);
   if (tensor_tracks_grad(t)) { /* numpy then asks __array__, which says what to do */
@@ -477,11 +483,13 @@ int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags) {
     PyErr_SetString(PyExc_BufferError, "the tensor does not lie in memory in the order asked for");
     return -1;
   }
-  Py_ssize_t *geometry = PyMem_Malloc(sizeof *geometry * 2 * (size_t)(t->ndim > 0 ? t->ndim : 1));
-  if (geometry == NULL) {
+  Exported *exported = PyMem_Malloc(sizeof *exported + sizeof(Py_ssize_t) * 2 * (size_t)t->ndim);
+  if (exported == NULL) {
     PyErr_NoMemory();
     return -1;
   }
+  exported->storage = storage_retain(t->storage);
+  Py_ssize_t *geometry = exported->geometry;
   int itemsize = dtype_size(t->dtype);
   for (int d = 0; d < t->ndim; d++) {
     geometry[d] = t->size[d];
@@ -497,14 +505,16 @@ int tensor_getbuffer(PyObject *self, Py_buffer *view, int flags) {
   view->shape = (flags & PyBUF_ND) == PyBUF_ND ? geometry : NULL;
   view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? geometry + t->ndim : NULL;
   view->suboffsets = NULL;
-  view->internal = geometry;
+  view->internal = exported;
   t->storage->exported = true;
   return 0;
 }
 
 void tensor_releasebuffer(PyObject *self, Py_buffer *view) {
   (void)self;
-  PyMem_Free(view->internal);
+  Exported *exported = view->internal;
+  storage_release(exported->storage);
+  PyMem_Free(exported);
 }
 #endif
 

@@ -6,7 +6,7 @@
 
 PyObject *slow_callables[SLOW_COUNT];
 OpBase *fast_rows[ROW_COUNT];
-PyObject *handler_getitem, *handler_setitem;
+PyObject *handler_getitem, *handler_setitem, *handler_move_retained;
 
 static const char *const slow_names[SLOW_COUNT] = {
 #define X(name) #name,
@@ -153,6 +153,8 @@ static PyObject *inplace_slot(PyObject *a, PyObject *b, wt_binary_op op, enum sl
     Tensor *self = operands[0].tensor, *other = operands[1].tensor;
     int dtype = result_dtype(operands, 2);
     bool plain = self->dense && !self->inference && dtype == self->dtype && dtype != WT_BOOL;
+    /* The general form refuses views whose base could not be told of the change. */
+    plain &= !grad_mode || self->base == NULL || !tensor_tracks_grad(AS_TENSOR(self->base));
     if (plain && op == WT_BINARY_div) plain = dtype_is_floating(dtype);
     if (plain && op == WT_BINARY_sub) plain = !is_bool(&operands[1]);
     if (plain && other != NULL) {
@@ -575,11 +577,15 @@ static PyObject *set_fast_op(PyObject *module, PyObject *args) {
 
 static PyObject *set_handlers(PyObject *module, PyObject *args, PyObject *kwargs) {
   (void)module;
-  PyObject *getitem = NULL, *setitem = NULL;
-  static char *names[] = {"getitem", "setitem", NULL};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", names, &getitem, &setitem)) return NULL;
+  PyObject *getitem = NULL, *setitem = NULL, *move_retained = NULL;
+  static char *names[] = {"getitem", "setitem", "move_retained", NULL};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO", names, &getitem, &setitem,
+                                   &move_retained)) {
+    return NULL;
+  }
   if (getitem != NULL) XSETREF(handler_getitem, new_ref(getitem));
   if (setitem != NULL) XSETREF(handler_setitem, new_ref(setitem));
+  if (move_retained != NULL) XSETREF(handler_move_retained, new_ref(move_retained));
   Py_RETURN_NONE;
 }
 
@@ -587,7 +593,8 @@ static PyMethodDef functions[] = {
     {"set_slow", set_slow, METH_VARARGS, "Supplies the general form of a fast operation."},
     {"set_fast_op", set_fast_op, METH_VARARGS, "Supplies the row that a fast path records."},
     {"set_handlers", (PyCFunction)(void (*)(void))set_handlers, METH_VARARGS | METH_KEYWORDS,
-     "Supplies getitem and setitem for indexes other than ints, slices, None and Ellipsis."},
+     "Supplies getitem and setitem for indexes other than ints, slices, None and Ellipsis, and "
+     "move_retained(tensor, node, output_nr), called when a tensor leaves a node."},
     {NULL, NULL, 0, NULL},
 };
 

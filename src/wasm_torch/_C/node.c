@@ -250,25 +250,6 @@ static const char freed_text[] =
     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
     "graph a second time or if you need to access saved tensors after calling backward.";
 
-static const char *legacy_type_name(int dtype) {
-  switch (dtype) {
-    case WT_FLOAT64:
-      return "DoubleTensor";
-    case WT_FLOAT16:
-      return "HalfTensor";
-    case WT_BFLOAT16:
-      return "BFloat16Tensor";
-    case WT_INT64:
-      return "LongTensor";
-    case WT_INT32:
-      return "IntTensor";
-    case WT_BOOL:
-      return "BoolTensor";
-    default:
-      return "FloatTensor";
-  }
-}
-
 PyObject *node_stem(const Node *node) {
   PyObject *suffix = PyUnicode_FromString("Backward");
   if (suffix == NULL) return NULL;
@@ -295,19 +276,20 @@ static int check_version(const Node *node, const Saved *saved) {
   int output_nr = saved->output_nr >= 0 ? saved->output_nr : (int)t->output_nr;
   PyObject *origin = maker == NULL ? PyUnicode_FromString("") : describe_origin(maker, output_nr);
   if (origin != NULL) {
-    PyErr_Format(
-        PyExc_RuntimeError,
-        "one of the variables needed for gradient computation has been modified by an "
-        "inplace operation: [torch.%s %R]%U is at version %u; expected version %u instead. "
-        "Hint: enable anomaly detection to find the operation that failed to compute its "
-        "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).",
-        legacy_type_name(t->dtype), list, origin, (unsigned)t->storage->version,
-        (unsigned)saved->version);
+    /* torch has tensor types for the dtypes of its early days. */
+    bool legacy = t->dtype != WT_BOOL && t->dtype != WT_BFLOAT16;
+    PyErr_Format(PyExc_RuntimeError,
+                 "one of the variables needed for gradient computation has been modified by an "
+                 "inplace operation: [%s%s%s %R]%U is at version %u; expected version %u instead.",
+                 legacy ? "torch." : "CPU", scalar_name(t->dtype), legacy ? "Tensor" : "Type", list,
+                 origin, (unsigned)t->storage->version, (unsigned)saved->version);
     Py_DECREF(origin);
   }
   Py_DECREF(list);
   return -1;
 }
+
+static bool is_custom(const Node *node) { return node->op == NULL && node->variable == NULL; }
 
 /* A saved output gets back the history that it was stored without. */
 static PyObject *unpack_value(Node *node, Saved *saved) {
@@ -322,13 +304,64 @@ static PyObject *unpack_value(Node *node, Saved *saved) {
   return (PyObject *)alias;
 }
 
+static int raise_if_released(const Node *node) {
+  if (node->released) PyErr_SetString(PyExc_RuntimeError, freed_text);
+  return node->released ? -1 : 0;
+}
+
+/* save(tensors, numbers): what a custom node keeps, with the output number of each or -1. */
+static PyObject *node_save(PyObject *self, PyObject *args) {
+  Node *node = (Node *)self;
+  PyObject *tensors, *numbers;
+  if (!PyArg_ParseTuple(args, "O!O!:save", &PyTuple_Type, &tensors, &PyTuple_Type, &numbers)) {
+    return NULL;
+  }
+  int count = (int)PyTuple_Size(tensors);
+  if (PyTuple_Size(numbers) != count || node->saved_count > 0) {
+    PyErr_SetString(PyExc_ValueError, "save() needs a number for each tensor, and only once");
+    return NULL;
+  }
+  /* Edges and saved values are one block. */
+  size_t edge_bytes = sizeof(Edge) * (size_t)node->edge_count;
+  char *block = PyMem_Realloc(node->edges, edge_bytes + sizeof(Saved) * (size_t)count + 1);
+  if (block == NULL) return PyErr_NoMemory();
+  node->edges = (Edge *)block;
+  node->saved = (Saved *)(block + edge_bytes);
+  for (int i = 0; i < count; i++) {
+    PyObject *value = PyTuple_GetItem(tensors, i);
+    long number = PyLong_AsLong(PyTuple_GetItem(numbers, i));
+    if (number == -1 && PyErr_Occurred()) return NULL;
+    Saved *saved = &node->saved[node->saved_count++];
+    *saved = (Saved){NULL, 0, -1};
+    bool is_output = number >= 0 && tensor_check(value);
+    if ((is_output ? save_output(saved, AS_TENSOR(value), (int)number) : save_value(saved, value)) <
+        0) {
+      return NULL;
+    }
+  }
+  Py_RETURN_NONE;
+}
+
+static PyObject *get_saved_tensors(PyObject *self, void *closure) {
+  (void)closure;
+  Node *node = (Node *)self;
+  if (!is_custom(node)) {
+    PyErr_SetString(PyExc_AttributeError, "only nodes of custom functions have saved_tensors");
+    return NULL;
+  }
+  if (raise_if_released(node) < 0) return NULL;
+  PyObject *tuple = PyTuple_New(node->saved_count);
+  for (int i = 0; tuple != NULL && i < node->saved_count; i++) {
+    PyObject *value = unpack_value(node, &node->saved[i]);
+    if (value == NULL || PyTuple_SetItem(tuple, i, value) < 0) Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
 static PyObject *node_unpack(PyObject *self, PyObject *unused) {
   (void)unused;
   Node *node = (Node *)self;
-  if (node->released) {
-    PyErr_SetString(PyExc_RuntimeError, freed_text);
-    return NULL;
-  }
+  if (raise_if_released(node) < 0) return NULL;
   PyObject *values = PyDict_New(), *outputs = PyDict_New();
   if (values == NULL || outputs == NULL) goto failed;
   const Saved *const end = node->saved + node->saved_count;
@@ -357,10 +390,12 @@ static bool holds_tensors(PyObject *value) {
   return tensor_check(value) || PyTuple_Check(value) || PyList_Check(value);
 }
 
-/* A node that saved numbers alone may run again, as in torch. */
+/* A node that saved numbers alone may run again, as in torch. A custom one may run again where its
+ * function does not ask for what it saved. */
 static PyObject *node_release(PyObject *self, PyObject *unused) {
   (void)unused;
   Node *node = (Node *)self;
+  if (is_custom(node)) node->released = true;
   for (int i = 0; i < node->saved_count; i++) {
     PyObject *value = node->saved[i].value;
     if (value == NULL || !holds_tensors(value)) continue;
@@ -423,6 +458,7 @@ static PyGetSetDef node_getset[] = {
     {"metadata", get_metadata, NULL, "(Size, dtype) of each input.", NULL},
     {"output_metadata", get_output_metadata, NULL, "(Size, dtype) of each output.", NULL},
     {"num_outputs", get_num_outputs, NULL, "The number of outputs.", NULL},
+    {"saved_tensors", get_saved_tensors, NULL, "What a custom function saved.", NULL},
     {"released", get_released, NULL, "Whether saved values were freed.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -437,6 +473,7 @@ static PyMethodDef node_methods[] = {
     {"name", node_name, METH_NOARGS, "Such as 'AddBackward0'."},
     {"geometry", node_geometry, METH_O, "(stride, storage offset) of an input, by edge."},
     {"unpack", node_unpack, METH_NOARGS, "Saved arguments and outputs, two dicts by position."},
+    {"save", node_save, METH_VARARGS, "save(tensors, numbers): keeps values for a custom node."},
     {"release", node_release, METH_NOARGS, "Frees the saved values."},
     {NULL, NULL, 0, NULL},
 };

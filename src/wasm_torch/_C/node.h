@@ -53,6 +53,11 @@ Node *node_new(PyObject *name, OpBase *op, int edge_count, int saved_count);
 int node_set_output(Node *node, int index, const Tensor *t);
 int node_module_init(PyObject *module);
 void metadata_of(const Tensor *t, Metadata *out);
+/* Keeps a value for the backward pass, or an output without its history. 0, or -1 with an
+ * exception.
+ */
+int save_value(Saved *saved, PyObject *value);
+int save_output(Saved *saved, Tensor *output, int index);
 /* Fills in where the gradient of t goes. 0, or -1 with an exception. */
 int edge_to(Tensor *t, Edge *edge);
 /* The node that adds to the gradient of a leaf; a new reference, or NULL with an exception. */

@@ -59,8 +59,7 @@ PyObject *port_connect(PyObject *module, PyObject *args) {
 #endif
 }
 
-/* What torch's errors call a dtype. */
-static const char *scalar_name(int64_t code) {
+const char *scalar_name(int64_t code) {
   switch (code) {
     case WT_UINT8:
       return "Byte";

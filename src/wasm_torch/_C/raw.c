@@ -20,6 +20,24 @@ static PyObject *raw_unary(PyObject *module, PyObject *args) {
   return (PyObject *)unary_raw(AS_TENSOR(t), (wt_unary_op)op, p0, p1, out_dtype);
 }
 
+/* converted(number, dtype): the number as tensor_fill would write it. */
+static PyObject *converted(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *value, *dtype_object;
+  if (!PyArg_ParseTuple(args, "OO:converted", &value, &dtype_object)) return NULL;
+  Operand number;
+  if (parse_operand(value, &number) <= 0 || number.tensor != NULL) {
+    PyErr_Format(PyExc_TypeError, "converted() needs a number that fits int64, not %R", value);
+    return NULL;
+  }
+  int dtype = dtype_from_object(dtype_object, default_dtype);
+  Tensor *t = dtype < 0 ? NULL : tensor_empty(dtype, 0, NULL);
+  if (t == NULL) return NULL;
+  PyObject *result = tensor_fill(t, &number) < 0 ? NULL : tensor_item(t);
+  Py_DECREF(t);
+  return result;
+}
+
 static PyObject *raw_fill(PyObject *module, PyObject *args) {
   (void)module;
   PyObject *t, *value;
@@ -128,6 +146,8 @@ static PyObject *py_broadcast_shapes(PyObject *module, PyObject *args) {
 #define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL
 
 static PyMethodDef functions[] = {
+    {"converted", converted, METH_VARARGS,
+     "converted(number, dtype): as an element. RuntimeError where it does not fit."},
     {"fill", raw_fill, METH_VARARGS, "fill(t, number): writes it everywhere; returns t."},
     {"unary", raw_unary, METH_VARARGS, "unary(t, op, p0=0, p1=0, out_dtype=None)"},
     {"binary", raw_binary, METH_VARARGS,

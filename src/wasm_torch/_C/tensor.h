@@ -57,6 +57,8 @@ extern Port port;
  * or -1 with a Python exception set. */
 int call_kernel(wt_kernel kernel, void *arguments, size_t bytes);
 int raise_status(int status, const char *kernel_name);
+/* What torch's errors call a dtype: "Float" in torch.FloatTensor. */
+const char *scalar_name(int64_t code);
 PyObject *port_connect(PyObject *module, PyObject *args);
 extern const char *const kernel_names[WT_KERNEL_COUNT];
 
@@ -294,7 +296,7 @@ enum fast_row {
 };
 extern OpBase *fast_rows[ROW_COUNT]; /* NULL until the table supplies it */
 int dispatch_module_init(PyObject *module);
-extern PyObject *handler_getitem, *handler_setitem;
+extern PyObject *handler_getitem, *handler_setitem, *handler_move_retained;
 
 /* The methods and functions that have fast paths. */
 extern PyMethodDef fast_methods[];

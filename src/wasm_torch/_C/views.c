@@ -332,6 +332,8 @@ static int apply_item(Tensor **current, PyObject *item, int *dim, int selected_b
                       int original_ndim) {
   Tensor *t = *current;
   if (item == Py_None) {
+    int checked; /* a second Ellipsis may lead beyond the end */
+    if (wrap_dim_value(*dim, t->ndim + 1, &checked) < 0) return -1;
     *current = apply_new_dim(t, (*dim)++);
     return *current == NULL ? -1 : 0;
   }

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 from wasm_torch import _C
+from wasm_torch._formats import contiguous_format
 
 Node = _C.Node
 TensorBase = _C.TensorBase
@@ -35,8 +36,6 @@ class _Pass:
         self.dependencies: dict[Any, int] = {}
         self.wanted: set[Any] | None = None
         self.pending: dict[Any, list[Any]] = {}
-        #: Storages that more than one owner may hold, so that no leaf takes them as its gradient.
-        self.shared: set[int] = set()
         self.order = count()
         self.heap: list[tuple[int, int, Any]] = []
 
@@ -94,18 +93,22 @@ class _Pass:
 
     def run(self) -> None:
         while self.heap:
-            node = heapq.heappop(self.heap)[2]
-            grads = self.pending.pop(node, None) or [None] * max(node.num_outputs, 1)
-            self._run_tensor_hooks(node, grads)
-            self._capture(node, grads)
-            results = self._run_node(node, grads)
-            for (following, output_nr), gradient in zip(node.next_functions, results, strict=True):
-                if following is None:
-                    continue
-                self.deliver(following, output_nr, gradient)
-                self.dependencies[following] -= 1
-                if self.dependencies[following] == 0:
-                    self.make_ready(following)
+            self._step(heapq.heappop(self.heap)[2])
+
+    def _step(self, node: Any) -> None:
+        """Runs one node. No gradient may stay in a variable when it returns: an accumulator takes
+        only what nobody else holds."""
+        grads = self.pending.pop(node, None) or [None] * max(node.num_outputs, 1)
+        self._run_tensor_hooks(node, grads)
+        self._capture(node, grads)
+        results = self._run_node(node, grads)
+        for (following, output_nr), gradient in zip(node.next_functions, results, strict=True):
+            if following is None:
+                continue
+            self.deliver(following, output_nr, gradient)
+            self.dependencies[following] -= 1
+            if self.dependencies[following] == 0:
+                self.make_ready(following)
 
     def _capture(self, node: Any, grads: list[Any]) -> None:
         for output_nr in range(len(grads)):
@@ -135,14 +138,15 @@ class _Pass:
                 self._retain(tensor, grads[output_nr])
 
     def _retain(self, tensor: Any, gradient: Any) -> None:
-        self.shared.add(gradient._storage_ptr())
-        tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+        held = tensor.grad
+        kept = gradient.clone(memory_format=contiguous_format) if held is None else held + gradient
+        tensor.grad = kept
 
     def _run_node(self, node: Any, grads: list[Any]) -> list[Any]:
         edges = node.next_functions
         if node.variable is not None:
             if self.accumulate and grads[0] is not None:
-                self._accumulate(node.variable, grads[0])
+                self.add_to(node.variable, grads)
             return [None] * len(edges)
         skipped = self.wanted is not None and not any(
             following in self.wanted for following, _ in edges if following is not None
@@ -165,25 +169,24 @@ class _Pass:
             node.release()
         return results
 
-    def _accumulate(self, variable: Any, gradient: Any) -> None:
+    def add_to(self, variable: Any, grads: list[Any]) -> None:
+        """Adds the only gradient of a list to that of a leaf, which takes it where it can."""
         held = variable.grad
-        if held is not None:
-            if self.create_graph:
-                variable.grad = held + gradient
-            else:
-                _C.copy_into(held, held.detach() + gradient)
-                _C.bump(held)
-        elif self.create_graph:
-            variable.grad = gradient
+        if self.create_graph:
+            variable.grad = grads[0].clone() if held is None else held + grads[0]
+        elif held is not None:
+            _C.copy_into(held, held.detach() + grads[0])
+            _C.bump(held)
+        elif grads[0].stride() == variable.stride() and _C.is_unshared(grads, 0):
+            variable.grad = grads[0].detach()
         else:
-            storage = gradient._storage_ptr()
-            own = storage not in self.shared and gradient.stride() == variable.stride()
-            self.shared.add(storage)
-            variable.grad = gradient.detach() if own else _owned_copy(variable, gradient)
+            variable.grad = _owned_copy(variable, grads[0])
+        grads.clear()
         after = variable.__dict__.get("_post_accumulate_hooks")
         if after:
             for hook in list(after.values()):
-                hook(variable)
+                if hook(variable) is not None:
+                    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
 def _owned_copy(variable: Any, gradient: Any) -> Any:
@@ -280,7 +283,6 @@ def run_backward(
             raise RuntimeError(
                 f"element {index} of tensors does not require grad and does not have a grad_fn"
             )
-        state.shared.add(gradient._storage_ptr())
         state.deliver(node, output_nr, gradient)
         nodes.append(node)
     previous = _C.set_grad_enabled(create_graph)
@@ -290,11 +292,14 @@ def run_backward(
             if state.dependencies.get(node, 0) == 0:
                 state.make_ready(node)
         state.run()
-        captured = [state.captured.get(i) for i in range(len(inputs or ()))]
-        if accumulate and inputs is not None:
-            for tensor, gradient in zip(inputs, captured, strict=True):
-                if gradient is not None:
-                    state._accumulate(tensor, gradient)
+        if inputs is None:
+            return []
+        if not accumulate:
+            return [state.captured.get(index) for index in range(len(inputs))]
+        for index, tensor in enumerate(inputs):
+            captured = [state.captured.pop(index, None)]
+            if captured[0] is not None:
+                state.add_to(tensor, captured)
+        return []
     finally:
         _C.set_grad_enabled(previous)
-    return captured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +18,11 @@ class FunctionCtx:
     def __init__(self) -> None:
         self.needs_input_grad: tuple[bool, ...] = ()
         self._to_save: tuple[Any, ...] = ()
-        self._saved: list[tuple[Any, int, int]] | None = []
         self._dirty: tuple[Any, ...] = ()
         self._non_differentiable: tuple[Any, ...] = ()
         self._materialize = True
-        self._node: Any = None
+        #: The node, which holds this object and what was saved. None where nothing is recorded.
+        self._node: weakref.ref[Any] | None = None
         self._outputs: list[tuple[tuple[int, ...], Any] | None] = []
 
     def save_for_backward(self, *tensors: Any) -> None:
@@ -47,40 +48,12 @@ class FunctionCtx:
     def saved_tensors(self) -> tuple[Any, ...]:
         """The saved tensors. Raises RuntimeError where one was changed in place since, or the graph
         was freed."""
-        if self._saved is None:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved "
-                "tensors after they have already been freed). Saved intermediate values of the "
-                "graph are freed when you call .backward() or autograd.grad(). Specify "
-                "retain_graph=True if you need to backward through the graph a second time or if "
-                "you need to access saved tensors after calling backward."
-            )
-        return tuple(self._unpack(*saved) for saved in self._saved)
-
-    def _unpack(self, tensor: Any, version: int, output_nr: int) -> Any:
-        if tensor is None:
-            return None
-        if tensor._version != version:
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: [torch.FloatTensor {list(tensor.shape)}] is at version "
-                f"{tensor._version}; expected version {version} instead. Hint: enable anomaly "
-                "detection to find the operation that failed to compute its gradient, with "
-                "torch.autograd.set_detect_anomaly(True, check_nan=False)."
-            )
-        if output_nr >= 0 and self._node is not None:
-            tensor = _C.alias(tensor)
-            _C.set_history(tensor, self._node, output_nr)
-        return tensor
-
-    def _pack(self, outputs: tuple[Any, ...]) -> None:
-        """An output is kept without its history, which would be a cycle."""
-        self._saved = []
-        for tensor in self._to_save:
-            number = next((i for i, output in enumerate(outputs) if output is tensor), -1)
-            kept = _C.alias(tensor) if number >= 0 else tensor
-            self._saved.append((kept, 0 if kept is None else kept._version, number))
-        self._to_save = ()
+        if self._node is None:
+            return ()
+        node = self._node()
+        if node is None:
+            raise RuntimeError("The saved tensors were freed with the graph that they belong to.")
+        return node.saved_tensors
 
 
 class Function:
@@ -133,30 +106,72 @@ class Function:
         ctx._outputs = [
             (tuple(o.shape), o.dtype) if isinstance(o, TensorBase) else None for o in outputs
         ]
+        if _C.grad_enabled() and ctx._dirty:
+            _check_dirty(ctx, args, tracked, outputs)
         if node is not None:
+            ctx._node = weakref.ref(node)
             outputs = _attach(ctx, node, args, outputs)
-        ctx._pack(outputs)
+        ctx._to_save = ctx._dirty = ctx._non_differentiable = ()
         return outputs if isinstance(result, tuple) else outputs[0]
+
+
+def _contains(tensors: tuple[Any, ...], tensor: Any) -> bool:
+    return any(tensor is other for other in tensors)
+
+
+def _check_dirty(
+    ctx: FunctionCtx, args: tuple[Any, ...], tracked: list[bool], outputs: tuple[Any, ...]
+) -> None:
+    if not all(_contains(outputs, tensor) for tensor in ctx._dirty):
+        raise RuntimeError(
+            "Some elements marked as dirty during the forward method were not returned as output. "
+            "The inputs that are modified inplace must all be outputs of the Function."
+        )
+    for arg, had_history in zip(args, tracked, strict=True):
+        # A view that was made without gradients gets a history only from the change.
+        if _contains(ctx._dirty, arg) and arg.requires_grad and not had_history:
+            raise RuntimeError(
+                "a leaf Variable that requires grad has been used in an in-place operation."
+            )
+    several = sum(isinstance(output, TensorBase) for output in outputs) > 1
+    if several and any(_contains(args, t) and t._is_view() for t in ctx._dirty):
+        raise RuntimeError(
+            "If your Function modifies inplace an input that is a view of another Tensor, your "
+            "Function cannot return more than one Tensor. This is not supported by the current "
+            "autograd engine. You should either make sure the input is not a view (using .clone() "
+            "for example) or make your Function only return one Tensor (potentially splitting it "
+            "into two Functions: one doing the inplace that returns a single Tensor and a second "
+            "one that does the other operations). You can ask on the forum "
+            "https://discuss.pytorch.org/ if you need help to do this change."
+        )
 
 
 def _attach(
     ctx: FunctionCtx, node: Any, args: tuple[Any, ...], outputs: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    ctx._node = node
+    """The outputs with their history; the node keeps what the function saved."""
     attached = []
+    saved = list(ctx._to_save)
+    numbers = [-1] * len(saved)
     for number, output in enumerate(outputs):
         if isinstance(output, TensorBase):
-            plain = any(output is t for t in ctx._non_differentiable)
-            dirty = any(output is t for t in ctx._dirty)
-            if any(output is a for a in args) and not dirty:
-                replaced = output.view_as(output) if output.ndim else _C.alias(output)
-                ctx._to_save = tuple(replaced if t is output else t for t in ctx._to_save)
-                output = replaced
-            if dirty:
+            given = output
+            differentiable = output.dtype.is_floating_point and not _contains(
+                ctx._non_differentiable, output
+            )
+            changed = _contains(ctx._dirty, output)
+            if _contains(args, output) and not changed:
+                output = output.view_as(output) if output.ndim else _C.alias(output)
+            changed_input = changed and _contains(args, output)
+            if differentiable:
+                _C.set_history(output, node, number, changed_input)
+            if changed and not (differentiable and changed_input):
                 _C.bump(output)
-            if not plain and output.dtype.is_floating_point:
-                _C.set_history(output, node, number)
+            for i, tensor in enumerate(saved):
+                if tensor is given:
+                    saved[i], numbers[i] = output, number if differentiable else -1
         attached.append(output)
+    node.save(tuple(saved), tuple(numbers))
     return tuple(attached)
 
 

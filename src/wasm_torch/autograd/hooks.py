@@ -98,6 +98,15 @@ def retain_grad(tensor: Any) -> None:
     tensor._set_retains_grad(True)
 
 
+def _move_retained(tensor: Any, node: Any, output_nr: int) -> None:
+    """After a change in place the gradient of the new value is retained, as in torch. Hooks stay
+    with the old one."""
+    retained = NodeHooks.of(node).retained
+    if output_nr in retained and retained[output_nr]() is tensor:
+        del retained[output_nr]
+    NodeHooks.of(tensor.grad_fn).retained[tensor.output_nr] = weakref.ref(tensor)
+
+
 def _register_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
     """Calls ``hook(grad_inputs, grad_outputs)`` after the node ran."""
     if self.hooks is None:
@@ -112,3 +121,4 @@ def _register_prehook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
 
 _C.Node.register_hook = _register_hook
 _C.Node.register_prehook = _register_prehook
+_C.set_handlers(move_retained=_move_retained)

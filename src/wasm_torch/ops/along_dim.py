@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from wasm_torch import _C
@@ -53,34 +55,25 @@ def _spread_index(self: Any, dim: int, index: Any) -> Any:
 def scatter_along(self: Any, dim: int, index: Any, source: Any, mode: str) -> Any:
     """Scatters slices of ``source`` into a copy of ``self`` along ``dim``."""
     result = copied(self)
-    target = one_dim(result)
+    target, source, index = one_dim(result), one_dim(source), one_dim(index)
     dim = k.wrap_dim(dim, target.ndim)
-    index = one_dim(require_index("index_add", index))
-    if isinstance(source, _C.TensorBase):
-        source = one_dim(source)
-        size = list(target.shape)
-        size[dim] = index.shape[0]
-        if tuple(source.shape) != tuple(size):
-            if source.ndim == target.ndim and all(
-                s == t or d == dim for d, (s, t) in enumerate(zip(source.shape, size, strict=True))
-            ):
-                raise RuntimeError(
-                    f"index_add_(): Number of indices ({index.shape[0]}) should be equal to "
-                    f"source.size(dim): ({source.shape[dim]}), for dim: {dim}"
-                )
-            raise RuntimeError(
-                "source tensor shape must match self tensor shape, excluding the specified "
-                "dimension."
-                f" Got self.shape = {list(target.shape)} source.shape = {list(source.shape)}"
-            )
     size = list(target.shape)
     size[dim] = index.shape[0]
     wide = k.expand_to(_spread_index(target, dim, index), size)
     if wide.numel():
-        values = source if isinstance(source, _C.TensorBase) else None
-        number = 0 if values is not None else source
-        k.launch("scatter", target, wide, values, dim, _C.SCATTER[mode], number)
+        k.launch("scatter", target, wide, source, dim, _C.SCATTER[mode], 0)
     return result
+
+
+@contextmanager
+def _index_errors(text: str) -> Iterator[None]:
+    """Within, an index out of range is torch's error, which ``text`` makes of the kernel's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("index "):
+            raise
+        raise IndexError(text.format(error)) from None
 
 
 @op(
@@ -95,11 +88,47 @@ def scatter_along(self: Any, dim: int, index: Any, source: Any, mode: str) -> An
     },
 )
 def index_add(self: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
+    name = "index_add_()"
+    if index.ndim > 1:
+        raise IndexError(
+            f"{name}: Index is supposed to be a vector, but got dim: {index.ndim} with type: "
+            f"{scalar_name(index.dtype)} and size: {list(index.shape)}"
+        )
+    if index.dtype not in (_C.int64, _C.int32):
+        raise RuntimeError(
+            f"{name}: Expected dtype int32/int64 for index but got: {scalar_name(index.dtype)}"
+        )
     if self.dtype is not source.dtype:
-        raise RuntimeError("index_add_(): self and source expected to have the same dtype")
+        raise RuntimeError(
+            f"{name}: self ({scalar_name(self.dtype)}) and source ({scalar_name(source.dtype)}) "
+            "must have the same scalar type"
+        )
+    at = k.wrap_dim(dim, max(self.ndim, 1))
+    _check_index_add_size(one_dim(self), at, one_dim(index), one_dim(source))
     if alpha != 1:
         source = k.binary("mul", source, alpha)
-    return scatter_along(self, dim, index, source, "add")
+    if self.ndim == 2 and index.dtype is _C.int64:  # torch scatters these, with scatter's error
+        return scatter_along(self, at, index, source, "add")
+    with _index_errors("index out of range in self"):
+        return scatter_along(self, at, k.cast(index, _C.int64), source, "add")
+
+
+def _check_index_add_size(self: Any, dim: int, index: Any, source: Any) -> None:
+    size = list(self.shape)
+    size[dim] = index.shape[0]
+    if list(source.shape) == size:
+        return
+    if source.ndim == self.ndim and all(
+        s == t or d == dim for d, (s, t) in enumerate(zip(source.shape, size, strict=True))
+    ):
+        raise RuntimeError(
+            f"index_add_(): Number of indices ({index.shape[0]}) should be equal to "
+            f"source.size(dim): ({source.shape[dim]}), for dim: {dim}"
+        )
+    raise RuntimeError(
+        "source tensor shape must match self tensor shape, excluding the specified dimension."
+        f" Got self.shape = {list(self.shape)} source.shape = {list(source.shape)}"
+    )
 
 
 def _index_back(grad: Any, dim: int, index: Any, size: Any) -> Any:
@@ -116,7 +145,48 @@ def _index_back(grad: Any, dim: int, index: Any, size: Any) -> Any:
     },
 )
 def index_copy(self: Any, dim: int, index: Any, source: Any) -> Any:
-    return scatter_along(self, dim, index, source, "set")
+    at = k.wrap_dim(dim, max(self.ndim, 1))
+    _check_index_copy(self, at, index, source)
+    with _index_errors("index_copy_(): {}"):
+        return scatter_along(self, at, index, source, "set")
+
+
+def _check_index_copy(self: Any, dim: int, index: Any, source: Any) -> None:
+    name = "index_copy_()"
+    if index.ndim > 1:
+        raise IndexError(f"{name}: Index should have dimension 1 or 0 (got {index.ndim})")
+    if source.ndim == 0 and index.numel() != 1:
+        raise IndexError(
+            f"{name}: When source is scalar, index should have one element (got {index.numel()})"
+        )
+    if source.ndim != self.ndim and source.ndim and self.ndim:
+        raise IndexError(
+            f"{name}: When source and destination are not scalars, their dimensionality must match."
+            f" Source dimensionality ({source.ndim}), destination dimensionality ({self.ndim})"
+        )
+    if index.dtype is not _C.int64:
+        raise RuntimeError(
+            f"{name}: Expected a long tensor for index, but got {scalar_name(index.dtype)}"
+        )
+    if self.dtype is not source.dtype:
+        raise RuntimeError(
+            f"{name}: self and source expected to have the same dtype, but got (self) "
+            f"{scalar_name(self.dtype)} and (source) {scalar_name(source.dtype)}"
+        )
+    own, other = ([n for d, n in enumerate(t.shape) if d != dim] for t in (self, source))
+    if own != other:
+        texts = [" ".join(map(str, slices)) for slices in (own, other)]
+        raise RuntimeError(
+            f"{name}: Source/destination tensor must have same slice shapes. Destination slice "
+            f"shape: {texts[0]} at dimension {dim} and source slice shape: {texts[1]} at dimension "
+            "0."
+        )
+    count = one_dim(source).shape[dim]
+    if index.numel() != count:
+        raise IndexError(
+            f"{name}: Number of indices ({index.numel()}) should be equal to source.size(dim) "
+            f"({count})"
+        )
 
 
 @op(
@@ -126,10 +196,12 @@ def index_copy(self: Any, dim: int, index: Any, source: Any) -> Any:
     inplace=True,
     vjp={
         "self": lambda grad, dim, index: grad.index_fill(dim, index, 0),
-        "value": lambda grad, dim, index: grad.index_select(dim, index.unique()).sum(),
+        "value": lambda grad, dim, index: _filled(grad, dim, index).sum(),
     },
 )
 def index_fill(self: Any, dim: int, index: Any, value: Any) -> Any:
+    if index.dtype is not _C.int64:
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if isinstance(value, _C.TensorBase):
         if value.ndim:
             raise RuntimeError(
@@ -137,7 +209,19 @@ def index_fill(self: Any, dim: int, index: Any, value: Any) -> Any:
                 f"{value.ndim} dimensions."
             )
         value = value.item()
-    return scatter_along(self, dim, index, value, "set")
+    at = k.wrap_dim(dim, max(self.ndim, 1))
+    if index.ndim > 1:
+        raise RuntimeError("Index has to be a vector/scalar")
+    result = copied(self)
+    scalar = _C.from_data(_C.converted(value, self.dtype), self.dtype)
+    index_write(one_dim(result), [None] * at + [one_dim(index)], scalar, False)
+    return result
+
+
+def _filled(grad: Any, dim: int, index: Any) -> Any:
+    """The gradient where ``index_fill`` wrote, zero elsewhere."""
+    written = FUNCTIONS["zeros"](tuple(grad.shape), dtype=_C.bool).index_fill(dim, index, True)
+    return FUNCTIONS["where"](written, grad, 0.0)
 
 
 _REDUCTIONS = {"prod": "multiply", "mean": "add", "amax": "amax", "amin": "amin"}
@@ -159,7 +243,8 @@ def index_reduce(
     shape = [1] * self.ndim
     shape[at] = index.shape[0] if index.ndim else 1
     wide = index.reshape(tuple(shape)).expand(tuple(source.shape))
-    return METHODS["scatter_reduce"](self, at, wide, source, reduce, include_self=include_self)
+    with _index_errors("index out of range in self"):
+        return METHODS["scatter_reduce"](self, at, wide, source, reduce, include_self=include_self)
 
 
 @composite(method=True)

@@ -204,9 +204,13 @@ def _stacked(data: Any) -> Any:
     return data
 
 
+#: Dimensions that a tensor may have: WT_MAX_DIMS of abi.h.
+_MOST_DIMS = 16
+
+
 def _holds_tensors(data: Any) -> bool:
-    while isinstance(data, (list, tuple)):
-        if not data:
+    for _ in range(_MOST_DIMS):  # deeper ones are refused later; a list may even contain itself
+        if not isinstance(data, (list, tuple)) or not data:
             return False
         if any(isinstance(v, _C.TensorBase) or _is_array(v) for v in data):
             return True

@@ -42,9 +42,8 @@ def masked_fill(self: Any, mask: Any, value: Any) -> Any:
         )
     if isinstance(value, _C.TensorBase):
         value = value.item()
-    if isinstance(value, float) and not self.dtype.is_floating_point:
-        raise RuntimeError(f"value cannot be converted to type {self.dtype.name} without overflow")
-    return k.ternary("where", mask, _C.from_data(value, self.dtype), self, 0.0, self.dtype)
+    scalar = _C.from_data(_C.converted(value, self.dtype), self.dtype)
+    return k.ternary("where", mask, scalar, self, 0.0, self.dtype)
 
 
 @op(

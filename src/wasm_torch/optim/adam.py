@@ -7,7 +7,16 @@ from typing import Any
 
 import wasm_torch as torch
 
-from .optimizer import Optimizer, ParamsT, as_number, gradient_of, next_step, update
+from .optimizer import (
+    Optimizer,
+    ParamsT,
+    as_number,
+    gradient_of,
+    next_step,
+    refuse_options,
+    steps_as_tensors,
+    update,
+)
 
 
 class Adam(Optimizer):
@@ -42,12 +51,17 @@ class Adam(Optimizer):
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
         if weight_decay < 0.0:
             raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        refuse_options(self, capturable=capturable, differentiable=differentiable)
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "amsgrad": amsgrad, "maximize": maximize, "foreach": foreach,
             "capturable": capturable, "differentiable": differentiable, "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         })  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        steps_as_tensors(self)
 
     def _state(self, parameter: Any, amsgrad: bool) -> dict[str, Any]:
         """The parameter's state, made at its first step."""

@@ -100,6 +100,10 @@ class Optimizer:
         self.__dict__.setdefault("_opt_called", False)
         self.__dict__.setdefault("_optimizer_step_pre_hooks", OrderedDict())
         self.__dict__.setdefault("_optimizer_step_post_hooks", OrderedDict())
+        for group in self.param_groups:  # a checkpoint may be older than an option
+            for name, default in self.defaults.items():
+                if default is not required:
+                    group.setdefault(name, default)
 
     # ---- groups ------------------------------------------------------------------------------
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -249,6 +253,22 @@ def _converted(value: Any, parameter: Tensor, key: str | None = None) -> Any:
 def as_number(value: Any) -> float:
     """An option which may be a tensor of one element."""
     return value.item() if isinstance(value, Tensor) else value
+
+
+def steps_as_tensors(optimizer: Optimizer) -> None:
+    """Turns the step counts of an old checkpoint, which are numbers, into tensors."""
+    for state in optimizer.state.values():
+        if isinstance(state.get("step"), int | float):
+            state["step"] = torch.tensor(float(state["step"]), dtype=torch.float32)
+
+
+def refuse_options(optimizer: Optimizer, **options: bool) -> None:
+    """Raises NotImplementedError where an option that is not offered is on."""
+    for name, value in options.items():
+        if value:
+            raise NotImplementedError(
+                f"{type(optimizer).__name__}: {name}=True is not supported; leave it False"
+            )
 
 
 def next_step(state: dict[str, Any]) -> int:

@@ -7,7 +7,16 @@ from typing import Any
 
 import wasm_torch as torch
 
-from .optimizer import Optimizer, ParamsT, as_number, gradient_of, next_step, update
+from .optimizer import (
+    Optimizer,
+    ParamsT,
+    as_number,
+    gradient_of,
+    next_step,
+    refuse_options,
+    steps_as_tensors,
+    update,
+)
 
 
 class RMSprop(Optimizer):
@@ -41,11 +50,16 @@ class RMSprop(Optimizer):
             raise ValueError(f"Invalid weight_decay value: {weight_decay}")
         if not alpha >= 0.0:
             raise ValueError(f"Invalid alpha value: {alpha}")
+        refuse_options(self, capturable=capturable, differentiable=differentiable)
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
             "weight_decay": weight_decay, "capturable": capturable, "foreach": foreach,
             "maximize": maximize, "differentiable": differentiable,
         })  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        steps_as_tensors(self)
 
     def _state(self, parameter: Any, group: dict[str, Any]) -> dict[str, Any]:
         """The parameter's state, made at its first step."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import wasm_torch as torch
 
-from .optimizer import Optimizer, ParamsT, as_number, gradient_of, update
+from .optimizer import Optimizer, ParamsT, as_number, gradient_of, refuse_options, update
 
 
 class SGD(Optimizer):
@@ -39,6 +39,7 @@ class SGD(Optimizer):
             raise ValueError(f"Invalid weight_decay value: {weight_decay}")
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        refuse_options(self, differentiable=differentiable)
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
             "nesterov": nesterov, "maximize": maximize, "foreach": foreach,

@@ -13,6 +13,8 @@ from wasm_torch.utils.hooks import RemovableHandle
 #: Hooks which run for every module.
 _global_forward_pre_hooks: OrderedDict = OrderedDict()
 _global_forward_hooks: OrderedDict = OrderedDict()
+_global_forward_hooks_with_kwargs: OrderedDict = OrderedDict()
+_global_forward_hooks_always_called: OrderedDict = OrderedDict()
 _global_backward_pre_hooks: OrderedDict = OrderedDict()
 _global_backward_hooks: OrderedDict = OrderedDict()
 
@@ -31,8 +33,18 @@ def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
 def register_module_forward_hook(
     hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """Calls `hook(module, input, output)` after the forward of every module."""
-    return _register(_global_forward_hooks, hook)
+    """Calls `hook(module, input, output)` after the forward of every module.
+
+    With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs even
+    where `forward` raised.
+    """
+    extra = [_global_forward_hooks_with_kwargs, _global_forward_hooks_always_called]
+    handle = _register(_global_forward_hooks, hook, extra)
+    if with_kwargs:
+        _global_forward_hooks_with_kwargs[handle.id] = True
+    if always_call:
+        _global_forward_hooks_always_called[handle.id] = True
+    return handle
 
 
 def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
@@ -234,7 +246,7 @@ class Hooks:
         return args, kwargs
 
     def _run_forward_hook(self, key: int, hook: Callable, args: Any, kwargs: Any, out: Any) -> Any:
-        if key in self._forward_hooks_with_kwargs:
+        if key in self._forward_hooks_with_kwargs or key in _global_forward_hooks_with_kwargs:
             replaced = hook(self, args, kwargs, out)
         else:
             replaced = hook(self, args, out)
@@ -259,7 +271,8 @@ class Hooks:
                 result = hook_around.setup_outputs(result)
             return result
         except Exception:
-            for key, hook in self._forward_hooks.items():
-                if key in self._forward_hooks_always_called and key not in called:
+            always = {**_global_forward_hooks_always_called, **self._forward_hooks_always_called}
+            for key, hook in [*_global_forward_hooks.items(), *self._forward_hooks.items()]:
+                if key in always and key not in called:
                     self._run_forward_hook(key, hook, args, kwargs, result)
             raise

@@ -10,9 +10,20 @@ import wasm_torch as torch
 from wasm_torch import Tensor
 
 from ..parameter import Parameter, is_lazy
-from ._hooks import Hooks
+from ._hooks import (
+    Hooks,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
 from ._state import State, _type_name
 from ._traversal import Traversal
+
+__all__ = [
+    "Module", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+]  # fmt: skip
 
 
 def _indented(text: str) -> str:
