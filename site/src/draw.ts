@@ -125,6 +125,7 @@ export class Pad {
   /** Shows an image instead of a drawing; the next stroke replaces it. */
   show(pixels: Uint8Array, label: number): void {
     this.strokes = [];
+    this.pointer = null;
     this.penDown = false;
     this.take(pixels, label);
   }
