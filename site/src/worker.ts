@@ -187,7 +187,6 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
       }
       break;
     case "run":
-      post({ type: "started" });
       await page.run(data.source);
       break;
     case "stop":

@@ -37,7 +37,6 @@ typedef struct Port {
   int (*submit)(wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word,
                 wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word);
   int (*run)(wt_word kernel, wt_word arguments);
-  double (*load_scalar)(wt_word address, wt_word dtype);
   wt_word (*allocate)(wt_word bytes);
   void (*release)(wt_word address);
   wt_word (*argument_slot)(void);

@@ -193,7 +193,8 @@ class Op(_C.OpBase):
                 for i, a in enumerate(self.schema.arguments)
                 if a.default is REQUIRED and i >= given and i >= position
             ]
-            plural = "arguments" if len(missing) > 0 else "argument"
+            # The ending is torch's: "1 required positional arguments", "2 ... argument".
+            plural = "arguments" if len(missing) == 1 else "argument"
             listed = ", ".join(f'"{name}"' for name in missing)
             return TypeError(
                 f"{self.schema.name}() missing {len(missing)} required positional {plural}: "
