@@ -1,8 +1,9 @@
 /* The engine's ABI: what a host, the Python extension and compiled models may rely on.
  *
  * Everything is declared once, in X-macros: element types, operator codes, the argument struct of
- * each kernel, and the list of kernels. The C structs, the field tables from which the extension and
- * the compiler of model files pack arguments, and the enumerations all derive from the lists below.
+ * each kernel, and the list of kernels. The C structs, the field tables from which the extension
+ * and the compiler of model files pack arguments, and the enumerations all derive from the lists
+ * below.
  *
  * A kernel is `int kernel(const void *args)`: `args` points to its struct, 0 means success and any
  * other value is one of `wt_status`. Every struct starts with its own size in bytes, and grows only

@@ -178,6 +178,7 @@ Tensor *tensor_cast(Tensor *t, int dtype);
 int tensor_copy_into(Tensor *out, Tensor *self);
 extern PyGetSetDef tensor_getset[];
 extern PyMethodDef tensor_methods[];
+extern PyMethodDef *tensor_type_methods; /* the two tables of TensorBase's methods, as one */
 int tensor_module_init(PyObject *module);
 
 /* ---- arguments ----------------------------------------------------------------------------- */

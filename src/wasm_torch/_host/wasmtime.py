@@ -59,8 +59,8 @@ def _binary() -> Path:
             if (place / f"{variant}.wasm").is_file():
                 return place / f"{variant}.wasm"
     raise ImportError(
-        "this installation of wasm_torch carries no WebAssembly engine for the desktop: use a source "
-        "tree of wasm-torch, and run `make engine` there"
+        "this installation of wasm_torch carries no WebAssembly engine for the desktop: use a "
+        "source tree of wasm-torch, and run `make engine` there"
     )
 
 
