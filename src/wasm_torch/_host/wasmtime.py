@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from wasm_torch.compiler.errors import MissingKernel, ModelError
+from wasm_torch._errors import MissingKernel, ModelError
 
 try:
     import wasmtime

@@ -412,7 +412,7 @@ def chain_matmul(*matrices: Any) -> Any:
 @composite()
 def einsum(equation: str, *operands: Any) -> Any:
     """Sums of products by Einstein's convention."""
-    from wasm_torch._einsum import einsum as run
+    from wasm_torch.ops._einsum import einsum as run
 
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
