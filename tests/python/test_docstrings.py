@@ -17,6 +17,7 @@ MODULES = [
     "optim.lr_scheduler",
     "utils.data",
     "autograd",
+    "autograd.graph",
     "linalg",
     "special",
     "masked",
