@@ -7,46 +7,29 @@ shows what a page does on a server that does not send them: everything works, on
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import threading
 from functools import partial
 from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 DEFAULT_ROOT = Path(__file__).resolve().parent.parent / "build" / "site"
 
-ISOLATION_HEADERS = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
-CONTENT_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".gz": "application/gzip",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".ipynb": "application/json",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".map": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".py": "text/plain; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-    ".whl": "application/zip",
-    ".woff2": "font/woff2",
-    ".zip": "application/zip",
-}
+def _handler_of_the_command_line() -> Any:
+    """IsolatedHandler of `wasm-torch serve`, from its file: the package wants a built extension."""
+    file = Path(__file__).resolve().parent.parent / "src" / "wasm_torch" / "cli" / "serve.py"
+    specification = importlib.util.spec_from_file_location("wasm_torch_cli_serve", file)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module.IsolatedHandler
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Handler(_handler_of_the_command_line()):  # type: ignore[misc]
     """Files below one root, with the right types, and nothing outside it."""
 
     protocol_version = "HTTP/1.1"
@@ -68,8 +51,9 @@ class Handler(SimpleHTTPRequestHandler):
         # The trailing slash tells the base class that a folder was asked for.
         return f"{target}/" if relative.endswith("/") else str(target)
 
-    def guess_type(self, path: str) -> str:  # type: ignore[override]
-        return CONTENT_TYPES.get(Path(path).suffix.lower(), "application/octet-stream")
+    @property
+    def isolated(self) -> bool:
+        return self.server.isolated
 
     def send_head(self) -> BinaryIO | None:  # type: ignore[override]
         """A file counts as unchanged only where its date is the very one the browser has: after
@@ -85,10 +69,6 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_error(HTTPStatus.NOT_FOUND, "File not found")
 
     def end_headers(self) -> None:
-        if self.server.isolated:
-            for name, value in ISOLATION_HEADERS.items():
-                self.send_header(name, value)
-        self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 

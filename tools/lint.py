@@ -1,6 +1,6 @@
-"""Style and types: ruff, mypy, clang-format and tsc, each over the tracked files.
+"""Style and types: ruff, mypy, clang-format, Biome and tsc, each over the tracked files.
 
-With ``--fix``, Python and C files are rewritten in the project's format first.
+With ``--fix``, Python, C and TypeScript files are rewritten in the project's format instead.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ def tracked(*patterns: str) -> list[str]:
 def commands(fix: bool) -> list[tuple[str, list[str], Path]]:
     """(name, command, folder) of each check."""
     c_files = tracked("*.c", "*.h")
+    biome = "node_modules/.bin/biome"
     if fix:
         return [
             ("ruff check", [f"{BIN}/ruff", "check", "--fix", "."], ROOT),
             ("ruff format", [f"{BIN}/ruff", "format", "."], ROOT),
             ("clang-format", [f"{BIN}/clang-format", "-i", *c_files], ROOT),
+            *[("biome", [biome, "format", "--write"], ROOT / folder) for folder in TYPESCRIPT],
         ]
     return [
         ("ruff check", [f"{BIN}/ruff", "check", "."], ROOT),
         ("ruff format", [f"{BIN}/ruff", "format", "--check", "."], ROOT),
         ("mypy", [f"{BIN}/mypy"], ROOT),
         ("clang-format", [f"{BIN}/clang-format", "--dry-run", "--Werror", *c_files], ROOT),
+        *[("biome", [biome, "format"], ROOT / folder) for folder in TYPESCRIPT],
         *[("tsc", ["npm", "run", "--silent", "check"], ROOT / folder) for folder in TYPESCRIPT],
     ]
 

@@ -118,7 +118,9 @@ STAGES = (
 
 
 def run(stage: Stage) -> Counts:
-    """Runs a stage, echoing its output; a failing command without a failed test counts as one."""
+    """Runs a stage, echoing its output. A failing command without a failed test counts as one, and
+    so does a stage in which nothing passed.
+    """
     print(f"\n=== {stage.name}: {stage.title}", flush=True)
     lines = []
     with subprocess.Popen(
@@ -137,6 +139,9 @@ def run(stage: Stage) -> Counts:
     counts = stage.count("".join(lines), stage.name)
     if process.returncode and not counts.failed:
         print(f"the command ended with status {process.returncode}", flush=True)
+        counts.failed = 1
+    if not counts.passed and not counts.failed:
+        print("no test passed", flush=True)
         counts.failed = 1
     return counts
 

@@ -80,22 +80,6 @@ TEST(dtype_sizes) {
   CHECK(wt_dtype_size(-1) == 0);
 }
 
-TEST(load_scalar_every_dtype) {
-  double store = 0;
-#define X(NAME, name, code, ctype, bytes)                                   \
-  {                                                                         \
-    wt_tensor one = CHECK_TENSOR(&store, WT_##NAME, 1);                     \
-    for (int value = 0; value < 2; value++) {                               \
-      check_set(&one, 0, value);                                            \
-      CHECK(wt_load_scalar((wt_word) & store, WT_##NAME) == (double)value); \
-    }                                                                       \
-  }
-  WT_DTYPES(X)
-#undef X
-  int64_t large = -((int64_t)1 << 53);
-  CHECK(wt_load_scalar((wt_word)&large, WT_INT64) == -0x1p53);
-}
-
 /* ---- calls by number ------------------------------------------------------------------------- */
 static const int64_t *last_detail(void) { return (const int64_t *)wt_error_detail(); }
 

@@ -37,7 +37,6 @@ export type Reply =
   | { type: "loading"; stage: Stage; fraction: number }
   | { type: "ready"; python: string; engine: string; threads: number; memoryBytes: number }
   | { type: "failed"; stage: Stage; reason: string }
-  | { type: "started" }
   | { type: "progress"; progress: Progress }
   | { type: "tested"; accuracy: number }
   | { type: "output"; text: string }

@@ -82,7 +82,7 @@ class Tensor(_C.TensorBase):
     is_cpu = True
     is_cuda = is_sparse = is_quantized = is_meta = is_mkldnn = is_mps = is_nested = False
     is_sparse_csr = is_xpu = False
-    names = property(lambda self: (None,) * self.ndim)
+    names = property(lambda self: (None,) * self.ndim, doc="None for each dimension.")
     name = None
 
     def cpu(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -141,9 +141,9 @@ class Tensor(_C.TensorBase):
             )
         return self.transpose(-2, -1)
 
-    H = property(lambda self: self.t())
-    mH = property(lambda self: self.mT)
-    real = property(lambda self: self)
+    H = property(lambda self: self.t(), doc="The transpose of a matrix.")
+    mH = property(lambda self: self.mT, doc="The last two dimensions exchanged.")
+    real = property(lambda self: self, doc="The tensor itself: nothing is complex.")
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a float."""

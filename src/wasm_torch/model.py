@@ -143,12 +143,12 @@ class Model:
     def call_flat(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Runs a method; its outputs by name, in order, without their nest. See `call`."""
         entry = self._method(method)
-        if not self._blocks:
-            raise ModelError("the model has been disposed of")
+        self._require_memory()
         infos = _infos(entry["inputs"])
         args, kwargs = _flatten(entry["input_tree"], infos, args, kwargs)
         tensors = _bind(infos, args, kwargs, method)
         with self._engine.lock:
+            self._require_memory()
             results = self._run(method, entry, tensors)
         names = [output["name"] for output in entry["outputs"]]
         return dict(zip(names, results, strict=True))
@@ -200,8 +200,12 @@ class Model:
         return self._engine.read(self._state_address(weight), size)
 
     def reset_state(self) -> None:
-        """Gives every buffer that calls change the value that it had in the file."""
+        """Gives every buffer that calls change the value that it had in the file.
+
+        Raises ModelError where the model has been disposed of.
+        """
         with self._engine.lock:
+            self._require_memory()
             for weight, data in self._initial.items():
                 self._engine.write(self._state_address(weight), data)
 
@@ -211,6 +215,10 @@ class Model:
         with self._engine.lock:
             while self._blocks:
                 self._engine.release(self._blocks.pop())
+
+    def _require_memory(self) -> None:
+        if not self._blocks:
+            raise ModelError("the model has been disposed of")
 
     def __enter__(self) -> Model:
         return self

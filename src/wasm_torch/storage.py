@@ -23,6 +23,7 @@ class UntypedStorage:
 
     @property
     def device(self) -> Any:
+        """Where it lies: the CPU."""
         return self._tensor.device
 
     def __eq__(self, other: object) -> bool:

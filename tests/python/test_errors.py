@@ -47,6 +47,8 @@ CASES = [
     "torch.zeros(-1)",
     "torch.empty(2, -3)",
     # dims and indices
+    "torch.sin()",
+    "torch.index_select(torch.ones(2))",
     "torch.ones(2, 3).sum(2)",
     "torch.ones(2, 3).sum((0, 0))",
     "torch.ones(2, 3).transpose(0, 2)",

@@ -154,3 +154,5 @@ def test_a_disposed_model_says_so(file: Path) -> None:
     model.dispose()
     with pytest.raises(ModelError, match="disposed"):
         model(X, IDS)
+    with pytest.raises(ModelError, match="disposed"):
+        model.reset_state()

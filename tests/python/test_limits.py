@@ -160,4 +160,12 @@ def test_rows_of_the_table_can_be_freed() -> None:
     from wasm_torch.ops._table import Op
 
     for _ in range(100):
-        Op(parse("name(Tensor self) -> Tensor"), lambda self: self, {}, "custom", "Node0", False)
+        Op(
+            parse("name(Tensor self) -> Tensor"),
+            lambda self: self,
+            {},
+            "custom",
+            "Node0",
+            False,
+            "",
+        )

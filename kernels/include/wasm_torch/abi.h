@@ -1,8 +1,9 @@
 /* The engine's ABI: what a host, the Python extension and compiled models may rely on.
  *
  * Everything is declared once, in X-macros: element types, operator codes, the argument struct of
- * each kernel, and the list of kernels. The C structs, the field tables from which Python and
- * TypeScript pack arguments, and the enumerations all derive from the lists below.
+ * each kernel, and the list of kernels. The C structs, the field tables from which the extension
+ * and the compiler of model files pack arguments, and the enumerations all derive from the lists
+ * below.
  *
  * A kernel is `int kernel(const void *args)`: `args` points to its struct, 0 means success and any
  * other value is one of `wt_status`. Every struct starts with its own size in bytes, and grows only
@@ -107,11 +108,6 @@ typedef enum wt_status {
   X(uniform) X(normal) X(integers) X(permutation) X(bernoulli) X(exponential) X(geometric)        \
   X(cauchy) X(log_normal) X(bernoulli_tensor) X(normal_tensor) X(poisson) X(gamma) X(binomial)    \
   X(random_full)
-
-#define WT_OPERATOR_FAMILIES(F)                                                                   \
-  F(unary, WT_UNARY_OPS) F(binary, WT_BINARY_OPS) F(ternary, WT_TERNARY_OPS)                      \
-  F(reduce, WT_REDUCE_OPS) F(scan, WT_SCAN_OPS) F(scatter, WT_SCATTER_MODES)                      \
-  F(random, WT_RANDOM_OPS)
 
 #define X(name) WT_UNARY_##name,
 typedef enum wt_unary_op { WT_UNARY_OPS(X) WT_UNARY_COUNT } wt_unary_op;
@@ -388,8 +384,6 @@ int wt_submit(wt_word kernel, wt_word w0, wt_word w1, wt_word w2, wt_word w3, wt
               wt_word w12, wt_word w13, wt_word w14, wt_word w15);
 /* Runs the kernel on arguments that are already in engine memory. */
 int wt_run(wt_word kernel, wt_word arguments);
-/* The element at `address` as a float64 (int64 beyond 2^53 loses precision: copy it out). */
-double wt_load_scalar(wt_word address, wt_word dtype);
 /* Dense storage, aligned to 64 bytes; 0 where memory does not suffice. */
 wt_word wt_allocate(wt_word bytes);
 void wt_release(wt_word address);

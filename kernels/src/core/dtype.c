@@ -1,4 +1,4 @@
-/* Element types: sizes, the 16-bit floats, and the load of one element. */
+/* Element types: sizes, and the 16-bit floats. */
 #include <string.h>
 
 #include "core/core.h"
@@ -63,31 +63,4 @@ uint16_t wt_float_to_bfloat16(float value) {
   uint32_t bits = bits_of_float(value);
   if (value != value) return 0x7fc0u;
   return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
-}
-
-WT_EXPORT("wt_load_scalar") double wt_load_scalar(wt_word address, wt_word dtype) {
-  const void *element = (const void *)address;
-  switch (dtype) {
-    case WT_UINT8:
-      return *(const uint8_t *)element;
-    case WT_INT8:
-      return *(const int8_t *)element;
-    case WT_INT16:
-      return *(const int16_t *)element;
-    case WT_INT32:
-      return *(const int32_t *)element;
-    case WT_INT64:
-      return (double)*(const int64_t *)element;
-    case WT_FLOAT16:
-      return (double)wt_half_to_float(*(const uint16_t *)element);
-    case WT_FLOAT32:
-      return (double)*(const float *)element;
-    case WT_FLOAT64:
-      return *(const double *)element;
-    case WT_BOOL:
-      return *(const uint8_t *)element != 0;
-    case WT_BFLOAT16:
-      return (double)wt_bfloat16_to_float(*(const uint16_t *)element);
-  }
-  return 0;
 }

@@ -15,7 +15,7 @@ export function startEngine(): Engine {
 }
 
 const NAMES = [
-  ...["submit", "run", "loadScalar", "allocate", "release", "argumentSlot", "errorDetail"],
+  ...["submit", "run", "allocate", "release", "argumentSlot", "errorDetail"],
   ...["memoryStat", "resetPeakMemory", "emptyCache", "setNumThreads", "getNumThreads"],
   ...["copyIn", "copyOut"],
 ] as const;

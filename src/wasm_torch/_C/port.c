@@ -25,7 +25,6 @@ static void native_copy_out(void *destination, wt_word engine_address, wt_word b
 Port port = {
     .submit = wt_submit,
     .run = wt_run,
-    .load_scalar = wt_load_scalar,
     .allocate = wt_allocate,
     .release = wt_release,
     .argument_slot = wt_argument_slot,
@@ -45,11 +44,12 @@ Port port = {
 PyObject *port_connect(PyObject *module, PyObject *args) {
   (void)module;
 #if defined(__EMSCRIPTEN__)
-  int f[14];
-  if (!PyArg_ParseTuple(args, "iiiiiiiiiiiiii", &f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6],
-                        &f[7], &f[8], &f[9], &f[10], &f[11], &f[12], &f[13])) {
+  int f[13];
+  if (!PyArg_ParseTuple(args, "iiiiiiiiiiiii", &f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6],
+                        &f[7], &f[8], &f[9], &f[10], &f[11], &f[12])) {
     return NULL;
   }
+  _Static_assert(sizeof port == sizeof f, "one index for each function of the port");
   memcpy(&port, f, sizeof port);
   Py_RETURN_NONE;
 #else

@@ -274,6 +274,8 @@ static PyType_Slot tensor_fixed_slots[] = {
     {0, NULL},
 };
 
+PyMethodDef *tensor_type_methods;
+
 static int count_slots(const PyType_Slot *slots) {
   int count = 0;
   while (slots[count].slot != 0) count++;
@@ -290,6 +292,7 @@ int tensor_module_init(PyObject *module) {
   /* The type keeps the method table, so it is allocated once and never freed. */
   int own = count_methods(tensor_methods), fast = count_methods(fast_methods);
   PyMethodDef *methods = PyMem_Calloc((size_t)(own + fast + 1), sizeof *methods);
+  tensor_type_methods = methods;
   int fixed = count_slots(tensor_fixed_slots), numbers = count_slots(number_slots);
   PyType_Slot *slots = PyMem_Calloc((size_t)(fixed + numbers + 2), sizeof *slots);
   if (methods == NULL || slots == NULL) {

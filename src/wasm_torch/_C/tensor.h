@@ -37,7 +37,6 @@ typedef struct Port {
   int (*submit)(wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word,
                 wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word, wt_word);
   int (*run)(wt_word kernel, wt_word arguments);
-  double (*load_scalar)(wt_word address, wt_word dtype);
   wt_word (*allocate)(wt_word bytes);
   void (*release)(wt_word address);
   wt_word (*argument_slot)(void);
@@ -179,6 +178,7 @@ Tensor *tensor_cast(Tensor *t, int dtype);
 int tensor_copy_into(Tensor *out, Tensor *self);
 extern PyGetSetDef tensor_getset[];
 extern PyMethodDef tensor_methods[];
+extern PyMethodDef *tensor_type_methods; /* the two tables of TensorBase's methods, as one */
 int tensor_module_init(PyObject *module);
 
 /* ---- arguments ----------------------------------------------------------------------------- */

@@ -11,10 +11,9 @@ from typing import Any
 
 from pyodide.ffi import JsException, to_js
 
+from wasm_torch import _errors
 from wasm_torch._host import pyodide as host
 from wasm_torch._host.status import raise_status
-from wasm_torch.compiler import errors
-from wasm_torch.compiler.errors import ModelError
 
 _MOST_BYTES = (1 << 32) - 1
 
@@ -85,7 +84,7 @@ class Engine:
         try:
             return host.script().modelCode(self._engine, to_js(code), to_js(list(methods)))
         except JsException as error:
-            kind = getattr(errors, error.name, ModelError)
+            kind = getattr(_errors, error.name, _errors.ModelError)
             raise kind(error.message) from error
 
     def load(self, module: Any, weights: int, constants: int) -> Any:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from wasm_torch._errors import Damaged, MissingKernel, ModelError
 from wasm_torch._host.status import raise_status
-from wasm_torch.compiler.errors import Damaged, MissingKernel, ModelError
 
 try:
     import wasmtime
@@ -48,8 +48,8 @@ def _binary() -> Path:
             if (place / f"{variant}.wasm").is_file():
                 return place / f"{variant}.wasm"
     raise ImportError(
-        "this installation of wasm_torch carries no WebAssembly engine: install "
-        "'wasm-shim-torch[export]', or run `make engine` in a source tree"
+        "this installation of wasm_torch carries no WebAssembly engine for the desktop: use a "
+        "source tree of wasm-torch, and run `make engine` there"
     )
 
 

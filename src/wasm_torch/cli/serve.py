@@ -1,4 +1,7 @@
-"""``wasm-torch serve``: a local server with the headers that let a page use threads."""
+"""``wasm-torch serve``: a local server with the headers that let a page use threads.
+
+site/serve.py takes the handler from this file alone, so that it imports nothing of the package.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,36 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+ISOLATION_HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".gz": "application/gzip",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".ipynb": "application/json",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".py": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".whl": "application/zip",
+    ".woff2": "font/woff2",
+    ".zip": "application/zip",
+}
+
 
 def add_to(commands: Any) -> None:
+    """Adds the command to the parser."""
     parser = commands.add_parser(
         "serve",
         help="serve a folder to pages that use threads",
@@ -27,17 +58,18 @@ def add_to(commands: Any) -> None:
 class IsolatedHandler(SimpleHTTPRequestHandler):
     """Files, with cross-origin isolation and never from a cache."""
 
+    #: Whether the page may share memory with workers: a subclass may say no.
+    isolated = True
     extensions_map: ClassVar[dict[str, str]] = {
         **SimpleHTTPRequestHandler.extensions_map,
-        ".wasm": "application/wasm",
-        ".js": "text/javascript",
-        ".mjs": "text/javascript",
+        **CONTENT_TYPES,
     }
 
     def end_headers(self) -> None:
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        """Sends the headers of every answer."""
+        if self.isolated:
+            for name, value in ISOLATION_HEADERS.items():
+                self.send_header(name, value)
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 

@@ -1,5 +1,6 @@
-"""Operations by their ATen names: ``ops.aten.add.Tensor`` is the row, ``ops.aten.add`` all of "
-"them."""
+"""Operations by their ATen names: ``ops.aten.add.Tensor`` is the row, and ``ops.aten.add`` stands
+for all of that name's rows.
+"""
 
 from __future__ import annotations
 

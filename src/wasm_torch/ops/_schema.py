@@ -46,6 +46,8 @@ class Schema:
     arguments: tuple[Argument, ...]
     returns: tuple[str, ...]
     return_names: tuple[str, ...]
+    #: The text after the name: ``(Tensor self) -> Tensor``.
+    signature: str
 
     @property
     def qualified_name(self) -> str:
@@ -118,4 +120,5 @@ def parse(text: str) -> Schema:
         kind, _, label = _ALIAS.sub("", part).strip().partition(" ")
         kinds.append(kind)
         names.append(label)
-    return Schema(name, overload or "", tuple(parsed), tuple(kinds), tuple(names))
+    signature = _ALIAS.sub("", text[text.index("(") :].strip())
+    return Schema(name, overload or "", tuple(parsed), tuple(kinds), tuple(names), signature)

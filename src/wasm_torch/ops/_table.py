@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from inspect import cleandoc
 from typing import Any, ClassVar
 
 from wasm_torch import _C
@@ -107,9 +108,11 @@ class Op(_C.OpBase):
         family: str,
         node: str,
         wrapped_numbers: bool,
+        doc: str,
     ):
         self.schema = schema
         self.kernel = kernel
+        self.doc = doc
         self.family = family
         self.formulas = tuple(Formula(self, key, function) for key, function in vjp.items())
         wants: dict[int, tuple[int, int]] = {}
@@ -193,7 +196,8 @@ class Op(_C.OpBase):
                 for i, a in enumerate(self.schema.arguments)
                 if a.default is REQUIRED and i >= given and i >= position
             ]
-            plural = "arguments" if len(missing) > 0 else "argument"
+            # The ending is torch's: "1 required positional arguments", "2 ... argument".
+            plural = "arguments" if len(missing) == 1 else "argument"
             listed = ", ".join(f'"{name}"' for name in missing)
             return TypeError(
                 f"{self.schema.name}() missing {len(missing)} required positional {plural}: "
@@ -325,8 +329,10 @@ def op(
     function: bool = True,
     method: bool = True,
     inplace: bool = False,
+    doc: str = "",
 ) -> Callable[[Callable[..., Any]], Op]:
-    """Declares a row; the decorated function is its kernel.
+    """Declares a row; the decorated function is its kernel, and has the docstring of the operation
+    (``doc`` where the same function makes several rows). Raises ValueError where there is none.
 
     ``vjp`` maps argument names to formulas (a callable alone: the formula of the first argument).
     ``function`` and ``method`` say where the operation is public. ``inplace`` adds ``name_``.
@@ -340,13 +346,17 @@ def op(
         if callable(formulas):
             formulas = {parsed.arguments[0].name: formulas}
         node_name = node or f"{_camel(parsed.name)}Backward0"
-        row = Op(parsed, kernel, formulas, family, node_name, wrapped_numbers)
+        text = doc or cleandoc(kernel.__doc__ or "")
+        if not text:
+            raise ValueError(f"{parsed.qualified_name} has no docstring")
+        row = Op(parsed, kernel, formulas, family, node_name, wrapped_numbers, text)
         if parsed.qualified_name in TABLE:
             raise ValueError(f"{parsed.qualified_name} is declared twice")
         TABLE[parsed.qualified_name] = row
         publish(parsed.name, row, function=function, method=method)
         if inplace:
             publish_inplace(parsed.name, function=function, method=method)
+        describe(parsed.name)
         return row
 
     return declare
@@ -430,6 +440,18 @@ def publish(name: str, row: Op, *, function: bool, method: bool) -> None:
         METHODS.setdefault(name, FUNCTIONS.get(name) or _function(packet, packet.call, name))
 
 
+def describe(name: str) -> None:
+    """The docstrings of a packet's function, method and in-place forms: schemas, then words."""
+    rows = PACKETS[name].overloads
+    words = "\n".join(dict.fromkeys(row.doc for row in rows))
+    for public, lead in ((name, ""), (f"{name}_", "Writes into ``self``, and returns it:\n")):
+        schemas = "\n".join(public + row.schema.signature for row in rows)
+        for table in (FUNCTIONS, METHODS):
+            call = table.get(public)
+            if call is not None and hasattr(call, "packet"):
+                call.__doc__ = f"{schemas}\n\n{lead}{words}"
+
+
 def publish_inplace(name: str, *, function: bool, method: bool) -> None:
     """Adds ``name_``, which writes into its first argument."""
     packet, inplace = PACKETS[name], f"{name}_"
@@ -494,6 +516,7 @@ def _composite_inplace(call: Callable[..., Any], name: str) -> Callable[..., Any
         return self.copy_(call(source, *args, **kwargs))
 
     inplace.__name__ = inplace.__qualname__ = name
+    inplace.__doc__ = f"Writes into ``self``, and returns it:\n{call.__doc__}"
     return inplace
 
 
@@ -514,8 +537,12 @@ FAST_ROW_NAMES = {
 
 
 def connect_fast_paths() -> None:
-    """Gives the extension the rows that its fast paths record and the general callables."""
+    """Gives the extension the rows that its fast paths record, the general callables, and the
+    docstrings of its methods and functions.
+    """
     for name in _C.FAST_OPS:
         _C.set_fast_op(name, TABLE[FAST_ROW_NAMES.get(name, name)])
     for name in _C.FAST:
-        _C.set_slow(name, METHODS.get(name) or FUNCTIONS[name])
+        slow = METHODS.get(name) or FUNCTIONS[name]
+        _C.set_slow(name, slow)
+        _C.set_doc(name, slow.__doc__)

@@ -17,6 +17,7 @@ from wasm_torch.ops.activation_gradient import masked, where_lazily
     vjp=lambda grad, result: FUNCTIONS["sigmoid_backward"](grad, result),
 )
 def sigmoid(self: Any) -> Any:
+    """1 / (1 + exp(-x)); integers give floats."""
     return unary_float("sigmoid", self)
 
 
@@ -27,6 +28,7 @@ def sigmoid(self: Any) -> Any:
     vjp=lambda grad, result: FUNCTIONS["tanh_backward"](grad, result),
 )
 def tanh(self: Any) -> Any:
+    """The hyperbolic tangent; integers give floats."""
     return unary_float("tanh", self)
 
 
@@ -37,6 +39,7 @@ def tanh(self: Any) -> Any:
     vjp=lambda grad, result: FUNCTIONS["threshold_backward"](grad, result, 0),
 )
 def relu(self: Any) -> Any:
+    """max(x, 0). Raises RuntimeError for bool."""
     if self.dtype is _C.bool:
         raise RuntimeError("Boolean inputs not supported for relu")
     return unary("relu", self)
@@ -51,6 +54,7 @@ def relu(self: Any) -> Any:
     vjp=lambda grad, self: masked(grad, (self > 0) & (self < 6)),
 )
 def relu6(self: Any) -> Any:
+    """min(max(x, 0), 6)."""
     return unary("relu6", self)
 
 
@@ -63,6 +67,9 @@ def relu6(self: Any) -> Any:
     ),
 )
 def gelu(self: Any, approximate: str) -> Any:
+    """x * Phi(x) with the normal distribution function Phi; ``approximate="tanh"`` takes Hendrycks
+    and Gimpel's approximation.
+    """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     return unary("gelu_tanh" if approximate == "tanh" else "gelu", self)
@@ -76,6 +83,7 @@ def gelu(self: Any, approximate: str) -> Any:
     vjp=lambda grad, self: FUNCTIONS["silu_backward"](grad, self),
 )
 def silu(self: Any) -> Any:
+    """x * sigmoid(x)."""
     return unary_float("silu", self)
 
 
@@ -87,6 +95,7 @@ def silu(self: Any) -> Any:
     vjp=lambda grad, self: FUNCTIONS["mish_backward"](grad, self),
 )
 def mish(self: Any) -> Any:
+    """x * tanh(softplus(x))."""
     return unary("mish", self)
 
 
@@ -98,6 +107,7 @@ def mish(self: Any) -> Any:
     vjp=lambda grad, self: FUNCTIONS["log_sigmoid_backward"](grad, self),
 )
 def log_sigmoid(self: Any) -> Any:
+    """log(sigmoid(x)), without overflow on the way."""
     return unary("logsigmoid", self)
 
 
@@ -109,6 +119,7 @@ def log_sigmoid(self: Any) -> Any:
     vjp=lambda grad, self: FUNCTIONS["hardsigmoid_backward"](grad, self),
 )
 def hardsigmoid(self: Any) -> Any:
+    """relu6(x + 3) / 6."""
     return unary("hardsigmoid", self)
 
 
@@ -120,6 +131,7 @@ def hardsigmoid(self: Any) -> Any:
     vjp=lambda grad, self: FUNCTIONS["hardswish_backward"](grad, self),
 )
 def hardswish(self: Any) -> Any:
+    """x * relu6(x + 3) / 6."""
     return unary("hardswish", self)
 
 
@@ -131,6 +143,7 @@ def hardswish(self: Any) -> Any:
     vjp=lambda grad, self, min_val, max_val: masked(grad, (self > min_val) & (self < max_val)),
 )
 def hardtanh(self: Any, min_val: Any, max_val: Any) -> Any:
+    """x limited to [min_val, max_val]."""
     return unary("hardtanh", self, float(min_val), float(max_val))
 
 
@@ -144,6 +157,7 @@ def hardtanh(self: Any, min_val: Any, max_val: Any) -> Any:
     ),
 )
 def leaky_relu(self: Any, negative_slope: Any) -> Any:
+    """x where it is positive, negative_slope * x elsewhere."""
     return unary("leaky_relu", self, float(negative_slope))
 
 
@@ -157,6 +171,7 @@ def leaky_relu(self: Any, negative_slope: Any) -> Any:
     ),
 )
 def elu(self: Any, alpha: Any, scale: Any, input_scale: Any) -> Any:
+    """scale * x where x is positive, scale * alpha * (exp(input_scale * x) - 1) elsewhere."""
     if input_scale != 1:
         negative = binary(
             "mul", unary("expm1", binary("mul", self, float(input_scale))), float(alpha)
@@ -178,6 +193,9 @@ def elu(self: Any, alpha: Any, scale: Any, input_scale: Any) -> Any:
     vjp=lambda grad, self, alpha: FUNCTIONS["elu_backward"](grad, alpha, 1, 1 / alpha, False, self),
 )
 def celu(self: Any, alpha: Any) -> Any:
+    """x where it is positive, alpha * (exp(x / alpha) - 1) elsewhere. Raises RuntimeError for alpha
+    0.
+    """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return unary("celu", self, float(alpha))
@@ -196,6 +214,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
     vjp=lambda grad, self: FUNCTIONS["elu_backward"](grad, SELU_ALPHA, SELU_SCALE, 1, False, self),
 )
 def selu(self: Any) -> Any:
+    """`elu` with the scale and alpha of self-normalising networks (Klambauer et al., 2017)."""
     return unary("selu", self)
 
 
@@ -208,6 +227,7 @@ def selu(self: Any) -> Any:
     ),
 )
 def softplus(self: Any, beta: Any, threshold: Any) -> Any:
+    """log(1 + exp(beta * x)) / beta, and x where beta * x exceeds the threshold."""
     return unary("softplus", self, float(beta), float(threshold))
 
 
@@ -217,6 +237,7 @@ def softplus(self: Any, beta: Any, threshold: Any) -> Any:
     vjp=lambda grad, self, lambd: masked(grad, (self < -lambd) | (self > lambd)),
 )
 def hardshrink(self: Any, lambd: Any) -> Any:
+    """x where its magnitude exceeds ``lambd``, 0 elsewhere."""
     return unary("hardshrink", self, float(lambd))
 
 
@@ -227,6 +248,9 @@ def hardshrink(self: Any, lambd: Any) -> Any:
     vjp=lambda grad, self, lambd: masked(grad, (self < -lambd) | (self > lambd)),
 )
 def softshrink(self: Any, lambd: Any) -> Any:
+    """x moved towards 0 by ``lambd``, and 0 within it. Raises RuntimeError for a negative
+    ``lambd``.
+    """
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
     return unary("softshrink", self, float(lambd))
@@ -240,6 +264,7 @@ def softshrink(self: Any, lambd: Any) -> Any:
     vjp=lambda grad, self, threshold: FUNCTIONS["threshold_backward"](grad, self, threshold),
 )
 def threshold(self: Any, threshold: Any, value: Any) -> Any:
+    """x where it exceeds the threshold, ``value`` elsewhere."""
     return unary("threshold", self, float(threshold), float(value))
 
 
@@ -255,6 +280,9 @@ def threshold(self: Any, threshold: Any, value: Any) -> Any:
     },
 )
 def prelu(self: Any, weight: Any) -> Any:
+    """x where it is positive, weight * x elsewhere; ``weight`` has one element, or one a channel
+    (dimension 1).
+    """
     if self.dtype is not weight.dtype:
         raise RuntimeError("prelu: Type promoting not supported.")
     if weight.ndim > 1:
@@ -294,6 +322,7 @@ def _prelu_weight(grad: Any, self: Any, weight: Any) -> Any:
     vjp=lambda grad, self: grad / (1 + self.abs()).square(),
 )
 def softsign(self: Any) -> Any:
+    """x / (1 + |x|)."""
     return unary("softsign", as_float(self))
 
 
@@ -304,4 +333,5 @@ def softsign(self: Any) -> Any:
     vjp=lambda grad, self: grad * self.tanh().square(),
 )
 def tanhshrink(self: Any) -> Any:
+    """x - tanh(x)."""
     return unary_float("tanhshrink", self)

@@ -46,7 +46,16 @@ def _derivative_row(
     first = eval(f"lambda {listed}: FUNCTIONS['{name}'](grad, {rest})", scope)
     second = eval(f"lambda {listed}, grad_output: grad * grad_output * curvature({rest})", scope)
 
-    @op(schema, family="pointwise", method=False, vjp={"grad_output": first, argument: second})
+    by = "its output" if argument == "output" else "its input"
+    doc = f"The gradient of `{name.removesuffix('_backward')}`, by {by}."
+
+    @op(
+        schema,
+        family="pointwise",
+        method=False,
+        doc=doc,
+        vjp={"grad_output": first, argument: second},
+    )
     def kernel(grad_output: Any, value: Any, *rest: Any) -> Any:
         return binary(operator, grad_output, value, parameter(*rest))
 
@@ -120,6 +129,7 @@ def _mish_curvature(x: Any, s: Any, t: Any) -> Any:
     },
 )
 def gelu_backward(grad_output: Any, self: Any, approximate: str) -> Any:
+    """The gradient of `gelu` with respect to ``self``."""
     operator = "gelu_tanh_backward" if approximate == "tanh" else "gelu_backward"
     return binary(operator, grad_output, self)
 
@@ -146,6 +156,7 @@ def _gelu_curvature(x: Any, approximate: str) -> Any:
     },
 )
 def threshold_backward(grad_output: Any, self: Any, threshold: Any) -> Any:
+    """``grad_output`` where ``self`` is above the threshold, 0 elsewhere."""
     if threshold == 0:
         return binary("relu_backward", grad_output, self)
     mask = binary("gt", self, threshold, 1.0, self.dtype, _C.bool)
@@ -173,6 +184,7 @@ def threshold_backward(grad_output: Any, self: Any, threshold: Any) -> Any:
 def elu_backward(
     grad_output: Any, alpha: float, scale: float, input_scale: float, is_result: bool, self: Any
 ) -> Any:
+    """The gradient of `elu`, by its input or (``is_result``) its output."""
     scaled = self if input_scale == 1 else binary("mul", self, float(input_scale))
     gradient = binary("elu_backward", grad_output, scaled, alpha * input_scale)
     if scale == 1 and input_scale == 1:
@@ -199,6 +211,7 @@ def elu_backward(
     },
 )
 def softplus_backward(grad_output: Any, self: Any, beta: Any, threshold: Any) -> Any:
+    """The gradient of `softplus` with respect to ``self``."""
     if threshold == 20:
         return binary("softplus_backward", grad_output, self, float(beta))
     scaled = binary("mul", self, float(beta))

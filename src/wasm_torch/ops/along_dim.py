@@ -20,6 +20,7 @@ from wasm_torch.ops.scatter import copied, one_dim, require_index
     vjp=lambda grad, self_size, dim, index: _index_select_backward(grad, self_size, dim, index),
 )
 def index_select(self: Any, dim: int, index: Any) -> Any:
+    """The slices at ``index`` (1-d, integers) along ``dim``, as a copy."""
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     index = require_index("index_select", index)
@@ -88,6 +89,9 @@ def _index_errors(text: str) -> Iterator[None]:
     },
 )
 def index_add(self: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
+    """A copy with alpha * source added to the slices at ``index`` along ``dim``; repeated indices
+    add up.
+    """
     name = "index_add_()"
     if index.ndim > 1:
         raise IndexError(
@@ -145,6 +149,7 @@ def _index_back(grad: Any, dim: int, index: Any, size: Any) -> Any:
     },
 )
 def index_copy(self: Any, dim: int, index: Any, source: Any) -> Any:
+    """A copy with the slices at ``index`` along ``dim`` replaced by those of ``source``."""
     at = k.wrap_dim(dim, max(self.ndim, 1))
     _check_index_copy(self, at, index, source)
     with _index_errors("index_copy_(): {}"):
@@ -200,6 +205,7 @@ def _check_index_copy(self: Any, dim: int, index: Any, source: Any) -> None:
     },
 )
 def index_fill(self: Any, dim: int, index: Any, value: Any) -> Any:
+    """A copy with the slices at ``index`` along ``dim`` filled with ``value``."""
     if index.dtype is not _C.int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if isinstance(value, _C.TensorBase):
@@ -279,6 +285,7 @@ def take_along_dim(self: Any, indices: Any, dim: int | None = None) -> Any:
     ),
 )
 def take(self: Any, index: Any) -> Any:
+    """The elements at ``index`` (int64) of the flattened tensor, in the shape of ``index``."""
     if index.dtype is not _C.int64:
         raise RuntimeError(
             f"take(): Expected a long tensor for index, but got {scalar_name(index.dtype)}"
@@ -303,6 +310,9 @@ def take(self: Any, index: Any) -> Any:
     },
 )
 def put(self: Any, index: Any, source: Any, accumulate: bool) -> Any:
+    """A copy with ``source`` at ``index`` (int64) of the flattened tensor, or added there with
+    ``accumulate``.
+    """
     if index.dtype is not _C.int64:
         raise RuntimeError(
             f"put_(): Expected a long tensor for index, but got {scalar_name(index.dtype)}"

@@ -36,6 +36,7 @@ def check_alpha(dtype: Any, alpha: Any) -> None:
     vjp={"self": lambda grad: grad, "other": lambda grad, alpha: _scaled(grad, alpha)},
 )
 def add(self: Any, other: Any, alpha: Any) -> Any:
+    """self + alpha * other, broadcast, in the common dtype."""
     dtype = result_type(self, other)
     check_alpha(dtype, alpha)
     if dtype is _C.bool:
@@ -55,6 +56,7 @@ def _scaled(grad: Any, factor: Any) -> Any:
     vjp={"self": lambda grad: grad, "other": lambda grad, alpha: _scaled(-grad, alpha)},
 )
 def sub(self: Any, other: Any, alpha: Any) -> Any:
+    """self - alpha * other, broadcast, in the common dtype. Raises RuntimeError for bool."""
     _refuse_bool_subtraction(self, other)
     check_alpha(result_type(self, other), alpha)
     return binary("sub", self, other, alpha)
@@ -81,6 +83,7 @@ def _refuse_bool_subtraction(self: Any, other: Any) -> None:
     vjp={"self": lambda grad, alpha: _scaled(-grad, alpha), "other": lambda grad: grad},
 )
 def rsub(self: Any, other: Any, alpha: Any) -> Any:
+    """other - alpha * self, broadcast, in the common dtype. Raises RuntimeError for bool."""
     _refuse_bool_subtraction(self, other)
     return binary("sub", other, self, alpha)
 
@@ -93,6 +96,7 @@ def rsub(self: Any, other: Any, alpha: Any) -> Any:
     vjp={"self": lambda grad, other: grad * other, "other": lambda grad, self: grad * self},
 )
 def mul(self: Any, other: Any) -> Any:
+    """self * other, broadcast, in the common dtype."""
     if result_type(self, other) is _C.bool:
         return binary("logical_and", self, other, 1.0, _C.bool)
     return binary("mul", self, other)
@@ -115,6 +119,9 @@ def mul(self: Any, other: Any) -> Any:
     },
 )
 def div(self: Any, other: Any, rounding_mode: str | None) -> Any:
+    """self / other, broadcast; integers give floats. ``rounding_mode`` "trunc" rounds towards zero
+    and "floor" down, and both keep integers.
+    """
     if rounding_mode is None:
         return binary_float("div", self, other)
     if rounding_mode not in ("floor", "trunc"):
@@ -162,6 +169,7 @@ def rdiv(self: Any, other: Any) -> Any:
     inplace=True,
 )
 def floor_divide(self: Any, other: Any) -> Any:
+    """self / other, rounded down, broadcast. Integers raise RuntimeError at a division by zero."""
     _refuse_bool("div_floor_cpu", self, other)
     return binary("div_floor", self, other)
 
@@ -185,6 +193,7 @@ def rfloordiv(self: Any, other: Any) -> Any:
     },
 )
 def remainder(self: Any, other: Any) -> Any:
+    """self modulo other with the sign of ``other``, as Python's ``%``."""
     _refuse_bool("remainder_cpu", self, other)
     return binary("remainder", self, other)
 
@@ -208,6 +217,7 @@ def rmod(self: Any, other: Any) -> Any:
     },
 )
 def fmod(self: Any, other: Any) -> Any:
+    """The remainder of self / other with the sign of ``self``, as C's fmod."""
     _refuse_bool("fmod_cpu", self, other)
     return binary("fmod", self, other)
 
@@ -228,6 +238,7 @@ def fmod(self: Any, other: Any) -> Any:
     },
 )
 def pow_tensor(self: Any, exponent: Any) -> Any:
+    """self to the power of ``exponent``, broadcast, in the common dtype."""
     return binary("pow", self, exponent)
 
 
@@ -238,6 +249,7 @@ def pow_tensor(self: Any, exponent: Any) -> Any:
     vjp=lambda grad, self, exponent: _pow_base(grad, self, exponent),
 )
 def pow_scalar(self: Any, exponent: Any) -> Any:
+    """self to the power of a number. Integers raise RuntimeError for a negative integer."""
     dtype = result_type(self, exponent)
     if not dtype.is_floating_point:
         if isinstance(exponent, int) and exponent < 0 and dtype is not _C.bool:
@@ -262,6 +274,7 @@ def pow_scalar(self: Any, exponent: Any) -> Any:
     },
 )
 def pow_of_scalar(self: Any, exponent: Any) -> Any:
+    """A number to the power of each element of ``exponent``."""
     return contiguous(binary("pow", self, exponent))  # torch's result is row-major
 
 
@@ -302,4 +315,5 @@ def rpow(self: Any, other: Any) -> Any:
     },
 )
 def float_power(self: Any, exponent: Any) -> Any:
+    """self to the power of ``exponent``, computed in and returned as float64."""
     return binary("pow", self, exponent, 1.0, _C.float64)

@@ -23,9 +23,10 @@ def _half_at_ties(mask: Any, ties: Any, grad: Any) -> Any:
     return FUNCTIONS["where"](ties, grad / 2, FUNCTIONS["where"](mask, grad, 0.0))
 
 
-def _extremum_row(name: str, better: Callable[[Any, Any], Any]) -> None:
+def _extremum_row(name: str, which: str, better: Callable[[Any, Any], Any]) -> None:
     @op(
         f"{name}(Tensor self, Tensor other) -> Tensor",
+        doc=f"The {which} of the elements, broadcast; NaN in either gives NaN.",
         family="pointwise",
         vjp={
             "self": lambda grad, self, other: _half_at_ties(
@@ -40,13 +41,14 @@ def _extremum_row(name: str, better: Callable[[Any, Any], Any]) -> None:
         return binary(name, self, other, 1.0, result_type(self, other))
 
 
-_extremum_row("maximum", lambda a, b: a > b)
-_extremum_row("minimum", lambda a, b: a < b)
+_extremum_row("maximum", "larger", lambda a, b: a > b)
+_extremum_row("minimum", "smaller", lambda a, b: a < b)
 
 
-def _ignoring_nan_row(name: str, chosen: Callable[[Any, Any], Any]) -> None:
+def _ignoring_nan_row(name: str, which: str, chosen: Callable[[Any, Any], Any]) -> None:
     @op(
         f"{name}(Tensor self, Tensor other) -> Tensor",
+        doc=f"The {which} of the elements, broadcast; NaN only where both are NaN.",
         family="pointwise",
         vjp={
             "self": lambda grad, self, other: grad * (chosen(self, other) | other.isnan()),
@@ -59,8 +61,8 @@ def _ignoring_nan_row(name: str, chosen: Callable[[Any, Any], Any]) -> None:
         return binary(name, self, other, 1.0, result_type(self, other))
 
 
-_ignoring_nan_row("fmax", lambda a, b: a >= b)
-_ignoring_nan_row("fmin", lambda a, b: a <= b)
+_ignoring_nan_row("fmax", "larger", lambda a, b: a >= b)
+_ignoring_nan_row("fmin", "smaller", lambda a, b: a <= b)
 
 
 @op(
@@ -73,6 +75,7 @@ _ignoring_nan_row("fmin", lambda a, b: a <= b)
     },
 )
 def atan2(self: Any, other: Any) -> Any:
+    """The angle of the point (other, self) in radians, from -pi to pi; integers give floats."""
     return binary_float("atan2", self, other)
 
 
@@ -89,6 +92,7 @@ alias("arctan2", "atan2")
     },
 )
 def hypot(self: Any, other: Any) -> Any:
+    """sqrt(self^2 + other^2), without overflow on the way."""
     return binary_float("hypot", self, other)
 
 
@@ -103,6 +107,7 @@ def hypot(self: Any, other: Any) -> Any:
     },
 )
 def copysign(self: Any, other: Any) -> Any:
+    """The magnitude of ``self`` with the sign of ``other``; integers give floats."""
     return binary_float("copysign", self, other)
 
 
@@ -113,6 +118,7 @@ def copysign(self: Any, other: Any) -> Any:
     vjp={"self": lambda grad: grad, "other": no_gradient},
 )
 def nextafter(self: Any, other: Any) -> Any:
+    """The next float after ``self`` in the direction of ``other``."""
     return binary("nextafter", self, other)
 
 
@@ -131,6 +137,7 @@ def ldexp(self: Any, other: Any) -> Any:
     },
 )
 def logaddexp(self: Any, other: Any) -> Any:
+    """log(exp(self) + exp(other)), without overflow on the way."""
     return binary_float("logaddexp", self, other)
 
 
@@ -143,6 +150,7 @@ def logaddexp(self: Any, other: Any) -> Any:
     },
 )
 def logaddexp2(self: Any, other: Any) -> Any:
+    """log2(2^self + 2^other), without overflow on the way."""
     return binary_float("logaddexp2", self, other)
 
 
@@ -166,6 +174,7 @@ def _where_not_nan(base: Any, other: Any, value: Any) -> Any:
     },
 )
 def xlogy(self: Any, other: Any) -> Any:
+    """self * log(other), and 0 where ``self`` is 0 (NaN where ``other`` is NaN)."""
     return binary_float("xlogy", self, other)
 
 
@@ -182,6 +191,7 @@ def xlogy(self: Any, other: Any) -> Any:
     },
 )
 def special_xlog1py(self: Any, other: Any) -> Any:
+    """self * log(1 + other), and 0 where ``self`` is 0 (NaN where ``other`` is NaN)."""
     return binary_float("xlog1py", self, other)
 
 
@@ -197,11 +207,13 @@ def special_xlog1py(self: Any, other: Any) -> Any:
     },
 )
 def special_zeta(self: Any, other: Any) -> Any:
+    """The Hurwitz zeta function: the sum of (k + other)^-self over k >= 0."""
     return binary_float("zeta", self, other)
 
 
 @op("heaviside(Tensor self, Tensor values) -> Tensor", family="pointwise", inplace=True)
 def heaviside(self: Any, values: Any) -> Any:
+    """0 for negative elements, 1 for positive ones, and ``values`` at 0."""
     if self.dtype is not values.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     return binary("heaviside", self, values)
@@ -218,6 +230,7 @@ def heaviside(self: Any, values: Any) -> Any:
     },
 )
 def igamma(self: Any, other: Any) -> Any:
+    """The regularised lower incomplete gamma function P(self, other)."""
     return binary_float("igamma", self, other)
 
 
@@ -232,6 +245,7 @@ def igamma(self: Any, other: Any) -> Any:
     },
 )
 def igammac(self: Any, other: Any) -> Any:
+    """The regularised upper incomplete gamma function Q(self, other)."""
     return binary_float("igammac", self, other)
 
 
@@ -242,7 +256,10 @@ def igammac(self: Any, other: Any) -> Any:
     vjp={"self": lambda grad, n, self: grad * FUNCTIONS["polygamma"](n + 1, self)},
 )
 def polygamma(n: int, self: Any) -> Any:
-    """Source: DLMF 5.15.1, by the Hurwitz zeta function."""
+    """The ``n``-th derivative of digamma. Raises RuntimeError for negative ``n``.
+
+    Source: DLMF 5.15.1, by the Hurwitz zeta function.
+    """
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:

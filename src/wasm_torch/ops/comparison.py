@@ -13,9 +13,10 @@ from wasm_torch.ops._kernels import (
 from wasm_torch.ops._table import FUNCTIONS, alias, composite, op
 
 
-def _comparison_row(name: str) -> None:
+def _comparison_row(name: str, symbol: str) -> None:
     @op(
         f"{name}.Tensor(Tensor self, Tensor other) -> Tensor",
+        doc=f"Whether self {symbol} other, broadcast, as bool.",
         family="pointwise",
         wrapped_numbers=True,
         inplace=True,
@@ -24,8 +25,15 @@ def _comparison_row(name: str) -> None:
         return binary(name, self, other, 1.0, result_type(self, other), _C.bool)
 
 
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    _comparison_row(_name)
+for _name, _symbol in (
+    ("eq", "=="),
+    ("ne", "!="),
+    ("lt", "<"),
+    ("le", "<="),
+    ("gt", ">"),
+    ("ge", ">="),
+):
+    _comparison_row(_name, _symbol)
 for _long, _short in (
     ("not_equal", "ne"),
     ("less", "lt"),
@@ -36,19 +44,23 @@ for _long, _short in (
     alias(_long, _short)
 
 
-def _logical_row(name: str) -> None:
-    @op(f"{name}(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True)
+def _logical_row(name: str, doc: str) -> None:
+    doc = f"Whether {doc} of the elements, broadcast, are not zero, as bool."
+
+    @op(f"{name}(Tensor self, Tensor other) -> Tensor", family="pointwise", inplace=True, doc=doc)
     def kernel(self: Any, other: Any) -> Any:
         return binary(name, self, other, 1.0, result_type(self, other), _C.bool)
 
 
-for _name in ("logical_and", "logical_or", "logical_xor"):
-    _logical_row(_name)
+_logical_row("logical_and", "both")
+_logical_row("logical_or", "one or both")
+_logical_row("logical_xor", "exactly one")
 
 
-def _bitwise_row(name: str, logical: str | None) -> None:
+def _bitwise_row(name: str, doc: str, logical: str | None) -> None:
     @op(
         f"{name}.Tensor(Tensor self, Tensor other) -> Tensor",
+        doc=f"{doc}, broadcast. Raises NotImplementedError for floats.",
         family="pointwise",
         wrapped_numbers=True,
         inplace=True,
@@ -63,13 +75,15 @@ def _bitwise_row(name: str, logical: str | None) -> None:
         return binary(name, self, other, 1.0, dtype)
 
 
-_bitwise_row("bitwise_and", "logical_and")
-_bitwise_row("bitwise_or", "logical_or")
-_bitwise_row("bitwise_xor", "logical_xor")
-_bitwise_row("bitwise_left_shift", None)
-_bitwise_row("bitwise_right_shift", None)
-_bitwise_row("gcd", None)
-_bitwise_row("lcm", None)
+_bitwise_row("bitwise_and", "The bits that both have; of bool, the logical and", "logical_and")
+_bitwise_row("bitwise_or", "The bits that one or both have; of bool, the logical or", "logical_or")
+_bitwise_row(
+    "bitwise_xor", "The bits that exactly one has; of bool, the logical xor", "logical_xor"
+)
+_bitwise_row("bitwise_left_shift", "self * 2^other for integers, by shifting bits", None)
+_bitwise_row("bitwise_right_shift", "self / 2^other for integers, by shifting bits", None)
+_bitwise_row("gcd", "The greatest common divisor of integers", None)
+_bitwise_row("lcm", "The least common multiple of integers", None)
 
 
 @composite(method=True)

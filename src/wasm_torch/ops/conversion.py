@@ -25,6 +25,7 @@ from wasm_torch.ops.creation import check_device, like_allocated, size_argument,
     vjp=lambda grad: grad,
 )
 def clone(self: Any, memory_format: Any) -> Any:
+    """A copy, with the strides' order of the original unless ``memory_format`` says otherwise."""
     if memory_format is contiguous_format:
         return k.dense_copy(self)
     result = like_allocated(self, None, memory_format)
@@ -40,6 +41,7 @@ def clone(self: Any, memory_format: Any) -> Any:
     vjp=lambda grad, self_dtype: grad.to(self_dtype),
 )
 def to_copy(self: Any, dtype: Any, memory_format: Any) -> Any:
+    """A copy in another dtype or memory format."""
     result = like_allocated(self, dtype, memory_format)
     _C.copy_into(result, self)
     return result
@@ -135,6 +137,7 @@ def contiguous(self: Any, memory_format: Any = contiguous_format) -> Any:
     vjp={"self": lambda grad: FUNCTIONS["zeros_like"](grad), "src": lambda grad: grad},
 )
 def copy_values(self: Any, src: Any, non_blocking: bool) -> Any:
+    """The values of ``src``, broadcast to the shape and cast to the dtype of ``self``."""
     result = k.empty_like(self)
     _C.copy_into(result, src)
     return result
@@ -162,6 +165,7 @@ METHODS["copy_"] = copy_
     vjp={"self": lambda grad: FUNCTIONS["zeros_like"](grad), "value": lambda grad: grad.sum()},
 )
 def fill(self: Any, value: Any) -> Any:
+    """``value`` in the shape and dtype of ``self``."""
     if isinstance(value, _C.TensorBase):
         if value.ndim:
             raise RuntimeError(

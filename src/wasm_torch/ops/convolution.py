@@ -232,6 +232,9 @@ def convolution(
     output_padding: Any,
     groups: int,
 ) -> Any:
+    """Convolution over one to three spatial dimensions: input (N, C, *), weight (O, C / groups, *),
+    bias (O). Transposed, the weight is (C, O / groups, *).
+    """
     count = weight.ndim - 2
     stride, padding = _spread(stride, count), _spread(padding, count)
     dilation, output_padding = _spread(dilation, count), _spread(output_padding, count)
@@ -338,6 +341,7 @@ def convolution_backward(
     groups: int,
     output_mask: Any,
 ) -> tuple[Any, Any, Any]:
+    """The gradients of `convolution` for input, weight and bias: those in ``output_mask``."""
     count = weight.ndim - 2
     stride, padding, dilation = (_spread(v, count) for v in (stride, padding, dilation))
     geometry = _geometry(stride, padding, dilation, groups)

@@ -103,6 +103,7 @@ def linalg_cross(self: Any, other: Any, *, dim: int = -1) -> Any:
     ),
 )
 def trace(self: Any) -> Any:
+    """The sum of the diagonal of a matrix; integers give int64."""
     if self.ndim != 2:
         raise RuntimeError("trace: expected a matrix")
     length = min(self.shape)

@@ -25,6 +25,9 @@ from wasm_torch.ops.along_dim import index_select, scatter_along
 def embedding(
     weight: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool, sparse: bool
 ) -> Any:
+    """The rows of ``weight`` (count, width) at ``indices`` (integers, any shape). The row
+    ``padding_idx`` gets no gradient.
+    """
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     if indices.dtype not in (_C.int64, _C.int32):
@@ -56,6 +59,9 @@ def _legacy(dtype: Any) -> str:
 def embedding_backward(
     grad_output: Any, indices: Any, num_weights: int, padding_idx: int, scale_grad_by_freq: bool
 ) -> Any:
+    """The gradient of `embedding`: (num_weights, width), with the rows of ``grad_output`` summed by
+    index.
+    """
     columns = grad_output.shape[-1]
     flat = k.reshaped(k.contiguous(k.cast(indices, _C.int64)), (indices.numel(),))
     grads = k.reshaped(k.contiguous(grad_output), (indices.numel(), columns))

@@ -37,9 +37,10 @@ def _check_not_empty(name: str, self: Any, dims: Any) -> None:
         )
 
 
-def _extreme_rows(name: str) -> None:
+def _extreme_rows(name: str, which: str) -> None:
     @op(
         f"{name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor",
+        doc=f"The {which} elements over ``dim`` (all dimensions); equal ones share the gradient.",
         family="reduction",
         vjp=lambda grad, self, result, dim, keepdim: _share_among_equal(
             grad, self, result, dim, keepdim
@@ -50,8 +51,8 @@ def _extreme_rows(name: str) -> None:
         return reduce(name, self, dim, keepdim)
 
 
-_extreme_rows("amax")
-_extreme_rows("amin")
+_extreme_rows("amax", "largest")
+_extreme_rows("amin", "smallest")
 
 
 def value_at(grad: Any, size: Any, indices: Any, dim: int, keepdim: bool) -> Any:
@@ -84,8 +85,11 @@ def _without(values: Any, position: int) -> tuple[int, ...]:
 
 
 def _extreme_with_index(name: str, whole: str) -> None:
+    which = "largest" if name == "max" else "smallest"
+
     @op(
         f"{name}(Tensor self) -> Tensor",
+        doc=f"The {which} element. Raises RuntimeError where there is none.",
         family="reduction",
         node=f"{name.title()}Backward1",
         vjp=lambda grad, self, result: _share_among_equal(grad, self, result, None, False),
@@ -100,6 +104,7 @@ def _extreme_with_index(name: str, whole: str) -> None:
 
     @op(
         f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
+        doc=f"The {which} elements along ``dim``, and their indices (int64).",
         family="reduction",
         node=f"{name.title()}Backward0",
         vjp=lambda grad, self_size, dim, keepdim, result1: value_at(
@@ -128,6 +133,7 @@ def _also_elementwise(name: str, elementwise: str) -> None:
         return reducing(self, *args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"{reducing.__doc__}\n\nOf two tensors: `{elementwise}`."
     FUNCTIONS[name] = METHODS[name] = call
 
 
@@ -136,7 +142,14 @@ _also_elementwise("min", "minimum")
 
 
 def _arg_row(name: str, maximum: bool) -> None:
-    @op(f"{name}(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", family="reduction")
+    which = "largest" if maximum else "smallest"
+
+    @op(
+        f"{name}(Tensor self, int? dim=None, bool keepdim=False) -> Tensor",
+        doc=f"The index (int64) of the first {which} element along ``dim``, or of the flattened "
+        "tensor.",
+        family="reduction",
+    )
     def kernel(self: Any, dim: int | None, keepdim: bool) -> Any:
         if self.numel() == 0 and dim is None:
             raise IndexError(

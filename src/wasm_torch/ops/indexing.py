@@ -150,6 +150,9 @@ def broadcasts(size: Sequence[int], target: Sequence[int]) -> bool:
     },
 )
 def index(self: Any, indices: Any) -> Any:
+    """The elements at the given indices (int64 or bool tensors, broadcast; None takes a whole
+    dimension). Raises IndexError out of range.
+    """
     return index_read(self, list(indices))
 
 
@@ -167,6 +170,9 @@ def index(self: Any, indices: Any) -> Any:
     },
 )
 def index_put(self: Any, indices: Any, values: Any, accumulate: bool) -> Any:
+    """A copy with ``values`` at the given indices, or added there with ``accumulate``. Raises
+    IndexError out of range.
+    """
     if self.dtype is not values.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "

@@ -41,6 +41,7 @@ def _mse_gradient(grad: Any, self: Any, target: Any, reduction: int) -> Any:
     },
 )
 def mse_loss(self: Any, target: Any, reduction: int) -> Any:
+    """(self - target)^2; ``reduction`` 0 none, 1 mean, 2 sum."""
     return _reduced((self - target).square(), reduction)
 
 
@@ -65,6 +66,9 @@ def _smooth_gradient(grad: Any, self: Any, target: Any, reduction: int, beta: fl
     },
 )
 def smooth_l1_loss(self: Any, target: Any, reduction: int, beta: float) -> Any:
+    """d^2 / (2 beta) where |d| = |self - target| is below ``beta``, |d| - beta / 2 elsewhere;
+    ``reduction`` 0 none, 1 mean, 2 sum.
+    """
     distance = (self - target).abs()
     near = distance.square() * (0.5 / beta)
     return _reduced(FUNCTIONS["where"](distance < beta, near, distance - 0.5 * beta), reduction)
@@ -90,6 +94,9 @@ def _huber_gradient(grad: Any, self: Any, target: Any, reduction: int, delta: fl
     },
 )
 def huber_loss(self: Any, target: Any, reduction: int, delta: float) -> Any:
+    """d^2 / 2 where |d| = |self - target| is up to ``delta``, delta * (|d| - delta / 2) elsewhere;
+    ``reduction`` 0 none, 1 mean, 2 sum.
+    """
     distance = (self - target).abs()
     near, far = distance.square() * 0.5, (distance - 0.5 * delta) * delta
     return _reduced(FUNCTIONS["where"](distance <= delta, near, far), reduction)
@@ -105,6 +112,7 @@ def huber_loss(self: Any, target: Any, reduction: int, delta: float) -> Any:
     ),
 )
 def soft_margin_loss(self: Any, target: Any, reduction: int) -> Any:
+    """log(1 + exp(-target * self)), with targets 1 and -1; ``reduction`` 0 none, 1 mean, 2 sum."""
     return _reduced((-target * self).exp().log1p(), reduction)
 
 
@@ -143,6 +151,9 @@ def _cross_entropy_target(grad: Any, self: Any, weight: Any, reduction: int) -> 
     },
 )
 def binary_cross_entropy(self: Any, target: Any, weight: Any, reduction: int) -> Any:
+    """-(target log(self) + (1 - target) log(1 - self)) of probabilities, logarithms limited to
+    -100; ``reduction`` 0 none, 1 mean, 2 sum.
+    """
     positive, negative = _logs(self)
     return _reduced(_weighted((target - 1) * negative - target * positive, weight), reduction)
 
@@ -186,6 +197,9 @@ def _logits_target(grad: Any, self: Any, weight: Any, pos_weight: Any, reduction
 def binary_cross_entropy_with_logits(
     self: Any, target: Any, weight: Any, pos_weight: Any, reduction: int
 ) -> Any:
+    """`binary_cross_entropy` of sigmoid(self), without overflow on the way; ``pos_weight`` scales
+    the positive term.
+    """
     log_sigmoid = _log_sigmoid(self)
     if pos_weight is not None:
         log_sigmoid = ((pos_weight - 1) * target + 1) * log_sigmoid
@@ -265,6 +279,9 @@ _NLL_VJP = {
 def nll_loss_forward(
     self: Any, target: Any, weight: Any, reduction: int, ignore_index: int
 ) -> tuple[Any, Any]:
+    """-self[target] of log-probabilities (N, C) or (C) and int64 targets (N) or (), and the total
+    weight. Targets equal to ``ignore_index`` count nothing.
+    """
     return _nll(self, target, weight, reduction, ignore_index)
 
 
@@ -279,4 +296,5 @@ def nll_loss_forward(
 def nll_loss2d_forward(
     self: Any, target: Any, weight: Any, reduction: int, ignore_index: int
 ) -> tuple[Any, Any]:
+    """`nll_loss_forward` for (N, C, H, W) and (N, H, W)."""
     return _nll(self, target, weight, reduction, ignore_index)

@@ -30,6 +30,7 @@ def _mask(name: str, mask: Any) -> Any:
     },
 )
 def masked_fill(self: Any, mask: Any, value: Any) -> Any:
+    """A copy with ``value`` where the bool ``mask`` (broadcast) holds."""
     if mask.dtype is not _C.bool:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
@@ -52,6 +53,7 @@ def masked_fill(self: Any, mask: Any, value: Any) -> Any:
     vjp=lambda grad, self_size, mask: _masked_select_backward(grad, self_size, mask),
 )
 def masked_select(self: Any, mask: Any) -> Any:
+    """The elements where the bool ``mask`` (broadcast) holds, in one dimension."""
     if mask.dtype is not _C.bool:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     size = k.common_shape(self, mask) or (1,)
@@ -74,6 +76,7 @@ def _masked_select_backward(grad: Any, self_size: Any, mask: Any) -> Any:
     },
 )
 def masked_scatter(self: Any, mask: Any, source: Any) -> Any:
+    """A copy with the next element of ``source`` wherever the bool ``mask`` (broadcast) holds."""
     if self.dtype is not source.dtype:
         raise RuntimeError(
             "masked_scatter_: expected self and source to have same dtypes but got "

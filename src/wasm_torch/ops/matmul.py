@@ -40,6 +40,7 @@ def _check_dtypes(a: Any, b: Any) -> None:
     },
 )
 def mm(self: Any, mat2: Any) -> Any:
+    """The product (M, N) of the matrices (M, K) and (K, N) of one dtype."""
     if self.ndim != 2:
         raise RuntimeError("self must be a matrix")
     if mat2.ndim != 2:
@@ -89,6 +90,7 @@ def _alpha_beta(dtype: Any, alpha: Any, beta: Any) -> tuple[float, float]:
     },
 )
 def addmm(self: Any, mat1: Any, mat2: Any, beta: Any, alpha: Any) -> Any:
+    """beta * self + alpha * (mat1 @ mat2), of (M, K) and (K, N); ``self`` broadcasts to (M, N)."""
     if mat1.ndim != 2 or mat2.ndim != 2:
         which = "mat1" if mat1.ndim != 2 else "mat2"
         raise RuntimeError(
@@ -143,6 +145,7 @@ def _expanded(self: Any, size: Sequence[int]) -> Any:
     },
 )
 def bmm(self: Any, mat2: Any) -> Any:
+    """The products (B, M, N) of the matrices of two batches, (B, M, K) and (B, K, N)."""
     _check_batches(self, mat2)
     out = k.empty((self.shape[0], self.shape[1], mat2.shape[2]), self.dtype)
     if self.shape[2] == 0:
@@ -174,6 +177,9 @@ def _check_batches(a: Any, b: Any) -> None:
     },
 )
 def baddbmm(self: Any, batch1: Any, batch2: Any, beta: Any, alpha: Any) -> Any:
+    """beta * self + alpha * (batch1 @ batch2), of (B, M, K) and (B, K, N); ``self`` broadcasts to
+    (B, M, N).
+    """
     _check_batches(batch1, batch2)
     _check_self_dtype(self, batch1)
     size = (batch1.shape[0], batch1.shape[1], batch2.shape[2])
@@ -204,6 +210,7 @@ def _combined(self: Any, product: Any, beta: Any, alpha: Any) -> Any:
     vjp={"self": lambda grad, vec: grad.outer(vec), "vec": lambda grad, self: self.t().mv(grad)},
 )
 def mv(self: Any, vec: Any) -> Any:
+    """The product (M) of a matrix (M, K) and a vector (K)."""
     if self.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {self.ndim}, {vec.ndim}")
     if self.shape[1] != vec.shape[0]:
@@ -228,6 +235,7 @@ def addmv(self: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> An
     vjp={"self": lambda grad, tensor: grad * tensor, "tensor": lambda grad, self: grad * self},
 )
 def dot(self: Any, tensor: Any) -> Any:
+    """The inner product of two vectors of one length."""
     if self.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {self.ndim}D and {tensor.ndim}D tensors")
     if self.dtype is not tensor.dtype:
@@ -351,6 +359,7 @@ def rmatmul(self: Any, other: Any) -> Any:
     },
 )
 def linear(input: Any, weight: Any, bias: Any) -> Any:
+    """input @ weight.T + bias, of (..., K), (N, K) and (N): (..., N)."""
     if weight.ndim not in (1, 2):
         raise RuntimeError(
             f"linear(): weight must be a vector or a matrix, got {weight.ndim}-D tensor"
@@ -403,7 +412,7 @@ def chain_matmul(*matrices: Any) -> Any:
 @composite()
 def einsum(equation: str, *operands: Any) -> Any:
     """Sums of products by Einstein's convention."""
-    from wasm_torch._einsum import einsum as run
+    from wasm_torch.ops._einsum import einsum as run
 
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])

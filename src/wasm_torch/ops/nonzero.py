@@ -11,6 +11,7 @@ from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
 
 @op("nonzero(Tensor self) -> Tensor", family="indexing", function=False, method=False)
 def nonzero_row(self: Any) -> Any:
+    """The indices (N, ndim) of the elements that are not zero, int64, in row-major order."""
     count = int(_C.reduce(self, _C.REDUCE["count_nonzero"], None, False, 0.0, _C.int64).item())
     out = k.empty((count, self.ndim), _C.int64)
     if out.numel():

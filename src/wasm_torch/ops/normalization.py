@@ -72,6 +72,9 @@ def _layer_norm_gradients(
 def native_layer_norm(
     input: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Any, Any, Any]:
+    """Normalised over the last dimensions ``normalized_shape``, times weight plus bias; also the
+    mean and the reciprocal standard deviation.
+    """
     check_normalized_shape(input, normalized_shape, weight=weight, bias=bias)
     columns = k.numel(normalized_shape)
     rows = k.numel(input.shape[: input.ndim - len(normalized_shape)])
@@ -165,6 +168,9 @@ def native_layer_norm_backward(
     weight: Any,
     output_mask: Any,
 ) -> tuple[Any, Any, Any]:
+    """The gradients of `native_layer_norm` for input, weight and bias, of which ``output_mask``
+    chooses.
+    """
     columns = k.numel(normalized_shape)
     rows = k.numel(input.shape[: input.ndim - len(normalized_shape)])
     need_input, need_weight, need_bias = output_mask
@@ -261,6 +267,10 @@ def native_batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[Any, Any, Any]:
+    """Normalised for each channel (dimension 1), times weight plus bias; also the mean and the
+    reciprocal standard deviation. Training takes the batch's statistics and updates the running
+    ones.
+    """
     channels = input.shape[1] if input.ndim > 1 else 0
     for label, value in (
         ("running_mean", running_mean),
@@ -345,6 +355,9 @@ def native_batch_norm_backward(
     train: bool,
     output_mask: Any,
 ) -> tuple[Any, Any, Any]:
+    """The gradients of `native_batch_norm` for input, weight and bias, of which ``output_mask``
+    chooses.
+    """
     need_input, need_weight, need_bias = output_mask
     channels = input.shape[1]
     grad_input = (

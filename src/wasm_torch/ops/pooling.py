@@ -121,6 +121,8 @@ def _max_pool_row(count: int) -> None:
         "result1)",
         family="pool",
         method=False,
+        doc=f"The largest element of each window of the last {count} dimensions, and its flat "
+        "index in its plane (int64). ``stride`` is ``kernel_size`` where it is not given.",
         vjp=lambda grad, self_size, result1: FUNCTIONS["max_pool_backward"](
             grad, result1, tuple(self_size), count
         ),
@@ -155,6 +157,9 @@ _max_pool_row(3)
     },
 )
 def max_pool_backward(grad_output: Any, indices: Any, input_size: Any, spatial_dims: int) -> Any:
+    """The gradient of max pooling: each element of ``grad_output`` added at its flat index in the
+    plane.
+    """
     batched = len(input_size) == spatial_dims + 2
     full = tuple(input_size) if batched else (1, *input_size)
     grads, at = as_batch(grad_output, spatial_dims), as_batch(indices, spatial_dims)
@@ -221,6 +226,8 @@ def _avg_pool_row(count: int) -> None:
         f"avg_pool{count}d(Tensor self, {arguments}) -> Tensor",
         family="pool",
         method=False,
+        doc=f"The mean of each window of the last {count} dimensions. ``stride`` is "
+        "``kernel_size`` where it is not given.",
         vjp=gradient,
     )
     def kernel(
@@ -253,6 +260,7 @@ def _avg_pool_row(count: int) -> None:
         "divisor_override) -> Tensor",
         family="pool",
         method=False,
+        doc=f"The gradient of `avg_pool{count}d`.",
         vjp={"grad_output": gradient_of_gradient},
     )
     def backward(
@@ -308,6 +316,7 @@ def _adaptive_rows(count: int) -> None:
         family="pool",
         method=False,
         node=f"AdaptiveAvgPool{count}DBackward0",
+        doc=f"The means of windows that divide the last {count} dimensions into ``output_size``.",
         vjp=lambda grad, self_size: FUNCTIONS["adaptive_avg_pool_backward"](
             grad, tuple(self_size), count
         ),
@@ -326,6 +335,8 @@ def _adaptive_rows(count: int) -> None:
         "result1)",
         family="pool",
         method=False,
+        doc=f"The largest elements of windows that divide the last {count} dimensions into "
+        "``output_size``, and their flat indices in the plane (int64).",
         vjp=lambda grad, self_size, result1: FUNCTIONS["max_pool_backward"](
             grad, result1, tuple(self_size), count
         ),
@@ -357,6 +368,7 @@ _adaptive_rows(3)
     },
 )
 def adaptive_avg_pool_backward(grad_output: Any, input_size: Any, spatial_dims: int) -> Any:
+    """The gradient of adaptive average pooling over the last ``spatial_dims`` dimensions."""
     batched = len(input_size) == spatial_dims + 2
     grads = as_batch(grad_output, spatial_dims)
     result = output_like(tuple(input_size) if batched else (1, *input_size), grads)
@@ -388,4 +400,5 @@ def max_pool2d_with_indices_backward(
     ceil_mode: bool,
     indices: Any,
 ) -> Any:
+    """The gradient of `max_pool2d_with_indices`."""
     return max_pool_backward.kernel(grad_output, indices, tuple(self.shape), 2)

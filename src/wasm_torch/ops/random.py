@@ -158,6 +158,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> 
     },
 )
 def normal_row(mean: Any, std: Any, size: Any, dtype: Any, generator: Any) -> Any:
+    """Normal random numbers of the given means and standard deviations."""
     unit = draw(k.empty(size, dtype), "normal", generator, 0.0, 1.0)
     return k.binary("add", k.binary("mul", unit, std), mean)
 
@@ -305,6 +306,7 @@ def _zero_gradient(grad: Any) -> Any:
     vjp=_zero_gradient,
 )
 def bernoulli_row(self: Any, generator: Any) -> Any:
+    """0 or 1, each 1 with the probability in ``self``. Raises RuntimeError outside of [0, 1]."""
     if self.numel():
         low, high = (float(FUNCTIONS[n](self.detach()).item()) for n in ("amin", "amax"))
         if not (low >= 0 and high <= 1):
@@ -332,6 +334,7 @@ FUNCTIONS["bernoulli"] = METHODS["bernoulli"] = bernoulli
     vjp=_zero_gradient,
 )
 def poisson(self: Any, generator: Any) -> Any:
+    """Poisson random numbers, each with the rate in ``self``."""
     if self.numel() and float(FUNCTIONS["amin"](self.detach()).item()) < 0:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     return draw(k.empty_like(self), "poisson", generator, a=self)
@@ -344,6 +347,7 @@ def poisson(self: Any, generator: Any) -> Any:
     vjp={"prob": _zero_gradient},
 )
 def binomial(count: Any, prob: Any, generator: Any) -> Any:
+    """Binomial random numbers: successes in ``count`` trials of probability ``prob``."""
     size = k.common_shape(count, prob)
     out = k.empty(size, prob.dtype)
     return draw(
@@ -361,6 +365,7 @@ def binomial(count: Any, prob: Any, generator: Any) -> Any:
     method=False,
 )
 def standard_gamma(self: Any, generator: Any) -> Any:
+    """Gamma random numbers of scale 1, each with the shape parameter in ``self``."""
     return draw(k.empty_like(self), "gamma", generator, a=self)
 
 
@@ -431,6 +436,9 @@ FUNCTIONS["multinomial"] = METHODS["multinomial"] = multinomial
     ),
 )
 def native_dropout(input: Any, p: float, train: Any) -> tuple[Any, Any]:
+    """``input`` with elements zeroed with probability ``p`` and the others scaled by 1 / (1 - p),
+    and the bool mask of what is kept.
+    """
     if not train:
         return k.dense_copy(input), k.full_like(input, True, _C.bool)
     mask = draw(k.empty_like(input, _C.bool), "bernoulli", None, 1 - p)

@@ -144,8 +144,11 @@ FUNCTIONS.update(
 
 # ---- triangles -----------------------------------------------------------------------------------
 def _triangle_row(name: str, upper: bool) -> None:
+    side = "on and above" if upper else "on and below"
+
     @op(
         f"{name}(Tensor self, int diagonal=0) -> Tensor",
+        doc=f"A copy of matrices with what is not {side} the given diagonal set to 0.",
         family="copy",
         inplace=True,
         vjp=lambda grad, diagonal: FUNCTIONS[name](grad, diagonal),

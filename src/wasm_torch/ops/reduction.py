@@ -53,6 +53,7 @@ def sum_dtype(self: Any, dtype: Any) -> Any:
     vjp=lambda grad, self_size: grad.expand(tuple(self_size)),
 )
 def sum_all(self: Any, dtype: Any) -> Any:
+    """The sum of all elements; integers and bool give int64."""
     return reduce("sum", self, None, False, 0.0, sum_dtype(self, dtype))
 
 
@@ -64,6 +65,7 @@ def sum_all(self: Any, dtype: Any) -> Any:
     vjp=lambda grad, self_size, dim, keepdim: spread(grad, self_size, dim, keepdim),
 )
 def sum_dim(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
+    """The sums over the dimensions ``dim``; integers and bool give int64."""
     return reduce("sum", self, dim, keepdim, 0.0, sum_dtype(self, dtype))
 
 
@@ -81,6 +83,7 @@ def _mean_dtype(self: Any, dtype: Any) -> Any:
     vjp=lambda grad, self_size: grad.expand(tuple(self_size)) / max(numel(self_size), 1),
 )
 def mean_all(self: Any, dtype: Any) -> Any:
+    """The mean of all elements. Raises RuntimeError for integers without ``dtype``."""
     return reduce("mean", self, None, False, 0.0, _mean_dtype(self, dtype))
 
 
@@ -97,6 +100,7 @@ def reduced_count(size: Any, dim: Any) -> int:
     ),
 )
 def mean_dim(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
+    """The means over the dimensions ``dim``. Raises RuntimeError for integers without ``dtype``."""
     return reduce("mean", self, dim, keepdim, 0.0, _mean_dtype(self, dtype))
 
 
@@ -109,6 +113,7 @@ def mean_dim(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     ),
 )
 def nansum(self: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
+    """The sum over ``dim`` (all dimensions) with NaN counted as 0."""
     if not self.dtype.is_floating_point:
         return reduce("sum", self, dim, keepdim, 0.0, sum_dtype(self, dtype))
     return reduce("nansum", self, dim, keepdim, 0.0, sum_dtype(self, dtype))
@@ -132,6 +137,7 @@ def nanmean(self: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     vjp=lambda grad, self, result: _prod_backward(grad, self, result),
 )
 def prod_all(self: Any, dtype: Any) -> Any:
+    """The product of all elements; integers and bool give int64."""
     return reduce("prod", self, None, False, 0.0, sum_dtype(self, dtype))
 
 
@@ -144,6 +150,7 @@ def prod_all(self: Any, dtype: Any) -> Any:
     ),
 )
 def prod_dim(self: Any, dim: int, keepdim: bool, dtype: Any) -> Any:
+    """The products along ``dim``; integers and bool give int64."""
     return reduce("prod", self, dim, keepdim, 0.0, sum_dtype(self, dtype))
 
 
@@ -174,13 +181,16 @@ def _products_without_each(self: Any, dim: int) -> Any:
 
 # ---- truth ---------------------------------------------------------------------------------------
 def _truth_rows(name: str) -> None:
-    @op(f"{name}(Tensor self) -> Tensor", family="reduction")
+    doc = f"Whether {name} elements are not zero, over ``dim`` (all dimensions); uint8 gives uint8."
+
+    @op(f"{name}(Tensor self) -> Tensor", family="reduction", doc=doc)
     def reduce_all(self: Any) -> Any:
         return truth(self, None, False)
 
     @op(
         f"{name}.dims(Tensor self, int[1]? dim=None, bool keepdim=False) -> Tensor",
         family="reduction",
+        doc=doc,
     )
     def reduce_dims(self: Any, dim: Any, keepdim: bool) -> Any:
         if dim == ():
@@ -198,4 +208,5 @@ _truth_rows("all")
 
 @op("count_nonzero(Tensor self, int[1]? dim=None) -> Tensor", family="reduction")
 def count_nonzero(self: Any, dim: Any) -> Any:
+    """How many elements over ``dim`` (all dimensions) are not zero, as int64."""
     return reduce("count_nonzero", self, dim, False, 0.0, _C.int64)

@@ -40,6 +40,7 @@ def _reversed_cumsum(value: Any, dim: int) -> Any:
     vjp=lambda grad, dim: _reversed_cumsum(grad, dim),
 )
 def cumsum(self: Any, dim: int, dtype: Any) -> Any:
+    """Running sums along ``dim``; integers and bool give int64."""
     return scan("cumsum", self, dim, sum_dtype(self, dtype))
 
 
@@ -50,6 +51,7 @@ def cumsum(self: Any, dim: int, dtype: Any) -> Any:
     vjp=lambda grad, self, dim, result: _cumprod_backward(grad, self, dim, result),
 )
 def cumprod(self: Any, dim: int, dtype: Any) -> Any:
+    """Running products along ``dim``; integers and bool give int64."""
     return scan("cumprod", self, dim, sum_dtype(self, dtype))
 
 
@@ -79,6 +81,7 @@ def _cumprod_backward(grad: Any, self: Any, dim: int, result: Any) -> Any:
     vjp=lambda grad, self, result, dim: _logcumsumexp_backward(grad, self, result, dim),
 )
 def logcumsumexp(self: Any, dim: int) -> Any:
+    """log(cumsum(exp(x))) along ``dim``, without overflow on the way."""
     return scan("logcumsumexp", self, dim, as_float(self).dtype)
 
 
@@ -97,9 +100,10 @@ def _logcumsumexp_backward(grad: Any, self: Any, result: Any, dim: int) -> Any:
     return part(positive) - part(negative)
 
 
-def _cumulative_extreme(name: str) -> None:
+def _cumulative_extreme(name: str, which: str) -> None:
     @op(
         f"{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)",
+        doc=f"The {which} element so far along ``dim``, and its index (int64).",
         family="scan",
         vjp=lambda grad, self_size, result1, dim: FUNCTIONS["zeros"](
             tuple(self_size), dtype=grad.dtype
@@ -109,5 +113,5 @@ def _cumulative_extreme(name: str) -> None:
         return scan(name, self, dim, self.dtype, indexed=True)
 
 
-_cumulative_extreme("cummax")
-_cumulative_extreme("cummin")
+_cumulative_extreme("cummax", "largest")
+_cumulative_extreme("cummin", "smallest")

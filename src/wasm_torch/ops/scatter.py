@@ -45,6 +45,9 @@ def one_dim(tensor: Any) -> Any:
     ).scatter_add(dim, index, grad),
 )
 def gather(self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
+    """``out[i][j] = self[index[i][j]][j]`` for ``dim`` 0 of two: the elements at ``index`` (int64)
+    along ``dim``, in its shape. Raises RuntimeError out of range.
+    """
     dim = k.wrap_dim(dim, self.ndim)
     out = k.empty(tuple(index.shape), self.dtype)
     if index.numel() == 0:
@@ -102,6 +105,9 @@ def copied(self: Any) -> Any:
     },
 )
 def scatter_src(self: Any, dim: int, index: Any, src: Any) -> Any:
+    """A copy of ``self`` with ``src`` written to ``index`` (int64) along ``dim``. Raises
+    RuntimeError out of range.
+    """
     return scatter_into(copied(self), dim, index, src, "set")
 
 
@@ -123,6 +129,9 @@ def _gather_like(grad: Any, dim: int, index: Any, size: Any) -> Any:
     vjp=lambda grad, dim, index: grad.scatter(dim, index, 0),
 )
 def scatter_value(self: Any, dim: int, index: Any, value: Any) -> Any:
+    """A copy of ``self`` with ``value`` written to ``index`` (int64) along ``dim``. Raises
+    RuntimeError out of range.
+    """
     return scatter_into(copied(self), dim, index, value, "set")
 
 
@@ -147,6 +156,7 @@ def _with_reduce(plain: Any, inplace: bool) -> Any:
         return FUNCTIONS[name](self, dim, index, source, kind, **options)
 
     call.__name__ = call.__qualname__ = "scatter_" if inplace else "scatter"
+    call.__doc__ = plain.__doc__
     return call
 
 
@@ -164,6 +174,9 @@ FUNCTIONS["scatter_"] = METHODS["scatter_"] = _with_reduce(_scatter_, True)
     },
 )
 def scatter_add(self: Any, dim: int, index: Any, src: Any) -> Any:
+    """A copy of ``self`` with ``src`` added at ``index`` (int64) along ``dim``; repeated indices
+    add up.
+    """
     return scatter_into(copied(self), dim, index, src, "add")
 
 
@@ -186,6 +199,9 @@ _IDENTITY = {"sum": 0, "prod": 1, "amax": None, "amin": None, "mean": 0}
 def scatter_reduce(
     self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool
 ) -> Any:
+    """A copy of ``self`` in which the elements of ``src`` with one index are combined by ``reduce``
+    (sum, prod, mean, amax, amin); ``include_self`` takes in the element that is there.
+    """
     if reduce not in _MODES:
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"

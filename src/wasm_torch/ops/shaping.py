@@ -24,6 +24,9 @@ def _window(out: Any, dim: int, start: int, length: int) -> Any:
     vjp={"tensors": lambda grad, tensors_size, dim: _cat_backward(grad, tensors_size, dim)},
 )
 def cat(tensors: Sequence[Any], dim: int) -> Any:
+    """The tensors one after another along ``dim``, in their common dtype. All other sizes agree
+    (RuntimeError); empty 1-d tensors are skipped.
+    """
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
@@ -100,7 +103,8 @@ def _with_axis(name: str) -> None:
             kwargs["dim"] = kwargs.pop("axis")
         return plain(*args, **kwargs)
 
-    call.__name__ = name
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = plain.__doc__
     FUNCTIONS[name] = call
 
 
@@ -158,6 +162,7 @@ alias("row_stack", "vstack")
     "flip(Tensor self, int[] dims) -> Tensor", family="copy", vjp=lambda grad, dims: grad.flip(dims)
 )
 def flip(self: Any, dims: Any) -> Any:
+    """A copy with the order along each of ``dims`` reversed."""
     if not dims:
         result = k.empty_like(self)
         _C.copy_into(result, self)
@@ -187,6 +192,9 @@ def flipud(self: Any) -> Any:
     vjp=lambda grad, shifts, dims: grad.roll(tuple(-s for s in shifts), dims),
 )
 def roll(self: Any, shifts: Any, dims: Any) -> Any:
+    """A copy in which elements move ``shifts`` places along ``dims`` and re-enter at the other end;
+    without ``dims``, of the flattened tensor.
+    """
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
@@ -242,6 +250,9 @@ def rot90(self: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     vjp=lambda grad, self_size, repeats: _repeat_backward(grad, tuple(self_size), repeats),
 )
 def repeat(self: Any, repeats: Any) -> Any:
+    """The tensor repeated along each dimension, as a copy; more repeats than dimensions add
+    dimensions in front.
+    """
     extra = len(repeats) - self.ndim
     if extra < 0:
         raise RuntimeError(
@@ -323,6 +334,9 @@ def repeat_interleave(
     vjp=lambda grad, pad: FUNCTIONS["constant_pad_nd"](grad, tuple(-p for p in pad), 0),
 )
 def constant_pad_nd(self: Any, pad: Any, value: Any) -> Any:
+    """Padded with ``value``: ``pad`` lists before and after of the last dimension, then of the one
+    before it, and so on; negative numbers cut.
+    """
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * self.ndim:

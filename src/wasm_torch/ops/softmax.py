@@ -41,6 +41,7 @@ def _softmax_gradient(grad_output: Any, output: Any, dim: int, log: bool) -> Any
     vjp=lambda grad, result, dim: FUNCTIONS["_softmax_backward_data"](grad, result, dim),
 )
 def softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
+    """exp(x) over its sum along ``dim``, without overflow on the way."""
     return _softmax(self, dim, False)
 
 
@@ -52,6 +53,7 @@ def softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
     vjp=lambda grad, result, dim: FUNCTIONS["_log_softmax_backward_data"](grad, result, dim),
 )
 def log_softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
+    """log(softmax(x)) along ``dim``."""
     return _softmax(self, dim, True)
 
 
@@ -70,6 +72,7 @@ def log_softmax_row(self: Any, dim: int, half_to_float: bool) -> Any:
     },
 )
 def softmax_backward_data(grad_output: Any, output: Any, dim: int, input_dtype: Any) -> Any:
+    """The gradient of softmax, by its output."""
     return _softmax_gradient(grad_output, output, dim, False)
 
 
@@ -97,6 +100,7 @@ def _softmax_curvature(grad: Any, grad_output: Any, output: Any, dim: int) -> An
     },
 )
 def log_softmax_backward_data(grad_output: Any, output: Any, dim: int, input_dtype: Any) -> Any:
+    """The gradient of log-softmax, by its output."""
     return _softmax_gradient(grad_output, output, dim, True)
 
 

@@ -23,6 +23,9 @@ def _scattered(grad: Any, size: Any, indices: Any, dim: int) -> Any:
     vjp=lambda grad, self_size, result1, dim: _scattered(grad, self_size, result1, dim),
 )
 def sort_row(self: Any, dim: int, descending: bool) -> tuple[Any, Any]:
+    """The elements in order along ``dim``, and their indices (int64); stable, NaN counts as the
+    largest.
+    """
     dim = k.wrap_dim(dim, self.ndim)
     values = k.empty_like(self)
     indices = k.empty(tuple(self.shape), _C.int64, values.stride())
@@ -59,6 +62,9 @@ def argsort(self: Any, dim: int = -1, descending: bool = False, stable: bool = F
     vjp=lambda grad, self_size, result1, dim: _scattered(grad, self_size, result1, dim),
 )
 def topk(self: Any, k_: int, dim: int, largest: bool, sorted: bool) -> tuple[Any, Any]:
+    """The ``k`` largest (or smallest) elements along ``dim`` in order, and their indices (int64).
+    Raises RuntimeError for k out of range.
+    """
     dim = k.wrap_dim(dim, self.ndim)
     length = self.shape[dim] if self.ndim else 1
     if not 0 <= k_ <= length:
@@ -106,6 +112,9 @@ def _need_length(self: Any, dim: int, name: str) -> int:
     ),
 )
 def kthvalue(self: Any, k_: int, dim: int, keepdim: bool) -> tuple[Any, Any]:
+    """The ``k``-th smallest elements (from 1) along ``dim``, and their indices (int64). Raises
+    RuntimeError for k out of range.
+    """
     dim = _need_length(self, dim, "kthvalue")
     length = self.shape[dim] if self.ndim else 1
     if not 1 <= k_ <= length:
@@ -114,8 +123,11 @@ def kthvalue(self: Any, k_: int, dim: int, keepdim: bool) -> tuple[Any, Any]:
 
 
 def _median_rows(name: str, ignore_nan: bool) -> None:
+    nan = "NaN does not count" if ignore_nan else "NaN where there is one"
+
     @op(
         f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
+        doc=f"The medians along ``dim``, and their indices (int64): the lower of two; {nan}.",
         family="sort",
         node=f"{name.title()}Backward0",
         vjp=lambda grad, self_size, result1, dim, keepdim: value_at(
@@ -128,6 +140,7 @@ def _median_rows(name: str, ignore_nan: bool) -> None:
 
     @op(
         f"{name}(Tensor self) -> Tensor",
+        doc=f"The median of all elements, the lower of two; {nan}.",
         family="sort",
         node=f"{name.title()}Backward1",
         vjp=lambda grad, self, result: _shared(grad, self, result),
@@ -205,6 +218,9 @@ _median_rows("nanmedian", True)
     ),
 )
 def mode(self: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
+    """The most frequent elements along ``dim``, the smallest of several, and the last index of each
+    (int64).
+    """
     dim = _need_length(self, dim, "mode")
     if self.ndim == 0:
         return k.dense_copy(self), k.full((), 0, _C.int64)

@@ -246,6 +246,7 @@ def _inplace_geometry(name: str) -> None:
         return self
 
     call.__name__ = call.__qualname__ = f"{name}_"
+    call.__doc__ = f"`{name}` of this tensor object itself; its storage stays. Returns ``self``."
     METHODS[f"{name}_"] = call
 
 

@@ -41,6 +41,9 @@ def _correction(value: Any) -> float:
     ),
 )
 def var_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
+    """The variance over ``dim`` (all dimensions): squared deviations from the mean over n -
+    correction (1).
+    """
     _require_float(self)
     return reduce("var", self, dim, keepdim, _correction(correction))
 
@@ -56,6 +59,9 @@ def var_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
     ),
 )
 def std_correction(self: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
+    """The standard deviation over ``dim`` (all dimensions), with n - ``correction`` (1) in the
+    denominator.
+    """
     _require_float(self)
     return reduce("std", self, dim, keepdim, _correction(correction))
 
@@ -131,6 +137,9 @@ _with_mean("std")
     ),
 )
 def linalg_vector_norm(self: Any, ord: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
+    """The ``ord``-norm of the elements over ``dim`` (all dimensions); any number and infinity,
+    floats only.
+    """
     if not self.dtype.is_floating_point:
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
@@ -185,6 +194,7 @@ def _norm_backward(grad: Any, self: Any, ord: Any, dim: Any, keepdim: bool, resu
     ),
 )
 def logsumexp(self: Any, dim: Any, keepdim: bool) -> Any:
+    """log(sum(exp(x))) over ``dim``, without overflow on the way; integers give floats."""
     return reduce("logsumexp", as_float(self), dim, keepdim)
 
 

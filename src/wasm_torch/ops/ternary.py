@@ -28,6 +28,7 @@ from wasm_torch.ops._table import FUNCTIONS, alias, composite, op
     },
 )
 def where(condition: Any, self: Any, other: Any) -> Any:
+    """``self`` where the bool ``condition`` holds, ``other`` elsewhere; all three are broadcast."""
     if condition.dtype is not _C.bool:
         if condition.dtype is not _C.uint8:
             raise RuntimeError(
@@ -57,6 +58,7 @@ def _tensor_of(value: Any, dtype: Any) -> Any:
     },
 )
 def addcmul(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
+    """self + value * tensor1 * tensor2, broadcast."""
     dtype = result_type(self, tensor1, tensor2)
     a, b, c = (cast(t, dtype) for t in (self, tensor1, tensor2))
     if not dtype.is_floating_point:
@@ -77,6 +79,7 @@ def addcmul(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     },
 )
 def addcdiv(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
+    """self + value * tensor1 / tensor2, broadcast. Raises RuntimeError for two integer tensors."""
     dtype = result_type(self, tensor1, tensor2)
     if not dtype.is_floating_point:
         raise RuntimeError(
@@ -99,6 +102,7 @@ def addcdiv(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     },
 )
 def lerp(self: Any, end: Any, weight: Any) -> Any:
+    """self + weight * (end - self), broadcast; ``weight`` may be a number."""
     if self.dtype is not end.dtype:
         raise RuntimeError(f"expected dtype {self.dtype} for `end` but got dtype {end.dtype}")
     return ternary("lerp", self, end, _tensor_of(weight, self.dtype), 0.0, self.dtype)
@@ -135,6 +139,9 @@ def _clamp_backward(grad: Any, self: Any, low: Any, high: Any) -> Any:
     },
 )
 def clamp_tensor(self: Any, min: Any, max: Any) -> Any:
+    """Each element limited to the elements of ``min`` and ``max``, broadcast; NaN in any of them
+    gives NaN.
+    """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     dtype = result_type(*[v for v in (self, min, max) if v is not None])
@@ -149,6 +156,7 @@ def clamp_tensor(self: Any, min: Any, max: Any) -> Any:
     vjp=lambda grad, self, min, max: _clamp_backward(grad, self, min, max),
 )
 def clamp(self: Any, min: Any, max: Any) -> Any:
+    """Each element limited to [min, max]; at least one of the two is given."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     dtype = result_type(*[v for v in (self, min, max) if v is not None])

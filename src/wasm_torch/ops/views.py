@@ -71,6 +71,9 @@ def view_stride(
     vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
 )
 def view(self: Any, size: Any) -> Any:
+    """The same elements in another shape, without a copy; one size may be -1. Raises RuntimeError
+    where the strides do not allow it (`reshape` copies then).
+    """
     new = infer_size(size, self.numel())
     stride = view_stride(self.shape, self.stride(), new)
     if stride is None:
@@ -120,6 +123,9 @@ def _view_method(self: Any, *size: Any, **kwargs: Any) -> Any:
     return _view_size(self, *size, **kwargs)
 
 
+_view_method.__doc__ = (
+    f"{_view_size.__doc__}\nview(dtype): the same bytes as elements of another dtype."
+)
 METHODS["view"] = _view_method
 
 
@@ -153,6 +159,7 @@ def reshape_as(self: Any, other: Any) -> Any:
 
 @op("alias(Tensor(a) self) -> Tensor(a)", family="view", vjp=lambda grad: grad)
 def alias_row(self: Any) -> Any:
+    """A view of the whole tensor."""
     return _view(self, tuple(self.shape), self.stride(), self.storage_offset())
 
 
@@ -162,6 +169,7 @@ def alias_row(self: Any) -> Any:
     vjp=lambda grad, dim0, dim1: grad.transpose(dim0, dim1),
 )
 def transpose(self: Any, dim0: int, dim1: int) -> Any:
+    """A view with two dimensions exchanged."""
     a, b = wrap_dim(dim0, self.ndim), wrap_dim(dim1, self.ndim)
     order = list(range(self.ndim))
     if order:
@@ -186,6 +194,7 @@ alias("swapdims", "transpose")
     vjp=lambda grad, dims: grad.permute(_inverse(dims)),
 )
 def permute(self: Any, dims: Any) -> Any:
+    """A view with the dimensions in the given order."""
     if len(dims) != self.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "
@@ -206,6 +215,7 @@ def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
 
 @op("t(Tensor(a) self) -> Tensor(a)", family="view", vjp=lambda grad: grad.t())
 def t(self: Any) -> Any:
+    """The transpose of a matrix, as a view; tensors of 0 and 1 dimensions as they are."""
     if self.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
     return _permuted(self, tuple(reversed(range(self.ndim))))
@@ -218,6 +228,9 @@ def t(self: Any) -> Any:
     vjp=lambda grad: grad,
 )
 def expand(self: Any, size: Any, implicit: bool) -> Any:
+    """A view in which dimensions of size 1 are repeated up to the given sizes without a copy; -1
+    keeps a size.
+    """
     extra = len(size) - self.ndim
     if extra < 0:
         raise RuntimeError(
@@ -286,6 +299,7 @@ def broadcast_tensors(*tensors: Any) -> Any:
     vjp=lambda grad, dim, self_size: grad.reshape(tuple(self_size)),
 )
 def unsqueeze(self: Any, dim: int) -> Any:
+    """A view with a new dimension of size 1 at ``dim``."""
     at = wrap_dim(dim, self.ndim + 1)
     size, stride = list(self.shape), list(self.stride())
     step = size[at] * stride[at] if at < self.ndim else 1
@@ -305,6 +319,7 @@ def _squeezed(self: Any, dims: Sequence[int]) -> Any:
     vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
 )
 def squeeze(self: Any) -> Any:
+    """A view without the dimensions of size 1."""
     return _squeezed(self, range(self.ndim))
 
 
@@ -315,6 +330,7 @@ def squeeze(self: Any) -> Any:
     vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
 )
 def squeeze_dim(self: Any, dim: int) -> Any:
+    """A view without dimension ``dim``, if that has size 1."""
     return _squeezed(self, (wrap_dim(dim, self.ndim),))
 
 
@@ -325,6 +341,7 @@ def squeeze_dim(self: Any, dim: int) -> Any:
     vjp=lambda grad, self_size: grad.reshape(tuple(self_size)),
 )
 def squeeze_dims(self: Any, dim: Any) -> Any:
+    """A view without those of the given dimensions that have size 1."""
     return _squeezed(self, wrap_dims(dim, self.ndim) if dim else ())
 
 
@@ -336,6 +353,7 @@ def squeeze_dims(self: Any, dim: Any) -> Any:
     ),
 )
 def select(self: Any, dim: int, index: int) -> Any:
+    """A view of one index along ``dim``, which disappears. Raises IndexError out of range."""
     if self.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     dim = wrap_dim(dim, self.ndim)
@@ -363,6 +381,7 @@ def _zeros(grad: Any, size: Any) -> Any:
     vjp=lambda grad, dim, index: grad.select(dim, index),
 )
 def select_backward(grad_output: Any, input_sizes: Any, dim: int, index: int) -> Any:
+    """The gradient of `select`: zeros of ``input_sizes`` with ``grad_output`` at the index."""
     result = _zeros(grad_output, input_sizes)
     _C.copy_into(select.kernel(result, dim, index), grad_output)
     return result
@@ -379,6 +398,7 @@ def select_backward(grad_output: Any, input_sizes: Any, dim: int, index: int) ->
     ),
 )
 def slice_row(self: Any, dim: int, start: Any, end: Any, step: int) -> Any:
+    """A view of every ``step``-th index from ``start`` to before ``end`` along ``dim``."""
     dim = wrap_dim(dim, self.ndim)
     if step <= 0:
         raise ValueError("step must be greater than zero")
@@ -401,6 +421,7 @@ def slice_row(self: Any, dim: int, start: Any, end: Any, step: int) -> Any:
 def slice_backward(
     grad_output: Any, input_sizes: Any, dim: int, start: Any, end: Any, step: int
 ) -> Any:
+    """The gradient of a slice: zeros of ``input_sizes`` with ``grad_output`` in the slice."""
     result = _zeros(grad_output, input_sizes)
     _C.copy_into(slice_row.kernel(result, dim, start, end, step), grad_output)
     return result
@@ -437,6 +458,9 @@ def narrow(self: Any, dim: int, start: Any, length: int) -> Any:
     ),
 )
 def as_strided(self: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
+    """A view of the storage with the given sizes, strides and offset, in elements. Raises
+    RuntimeError where it leaves the storage.
+    """
     offset = self.storage_offset() if storage_offset is None else storage_offset
     return _view(self, size, stride, offset)
 
@@ -485,6 +509,7 @@ def _extent(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
     },
 )
 def as_strided_scatter(self: Any, src: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
+    """A copy of ``self`` with ``src`` in the place of ``as_strided(self, size, stride)``."""
     offset = self.storage_offset() if storage_offset is None else storage_offset
     result = _layout_copy(self)
     target = _C.as_strided(result, size, stride, offset - self.storage_offset())
@@ -534,6 +559,9 @@ def with_strides(self: Any, stride: Any, offset: int) -> Any:
     ),
 )
 def diagonal(self: Any, offset: int, dim1: int, dim2: int) -> Any:
+    """A view of a diagonal of the dimensions ``dim1`` and ``dim2``, as the last dimension; a
+    positive ``offset`` lies above the main one.
+    """
     first, second = wrap_dim(dim1, self.ndim), wrap_dim(dim2, self.ndim)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
@@ -560,6 +588,7 @@ def diagonal(self: Any, offset: int, dim1: int, dim2: int) -> Any:
     vjp=lambda grad, offset, dim1, dim2: grad.diagonal(offset, dim1, dim2),
 )
 def diagonal_backward(grad_output: Any, input_sizes: Any, offset: int, dim1: int, dim2: int) -> Any:
+    """The gradient of `diagonal`: zeros of ``input_sizes`` with ``grad_output`` on the diagonal."""
     result = _zeros(grad_output, input_sizes)
     _C.copy_into(diagonal.kernel(result, offset, dim1, dim2), grad_output)
     return result
@@ -574,6 +603,9 @@ def diagonal_backward(grad_output: Any, input_sizes: Any, offset: int, dim1: int
     ),
 )
 def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
+    """A view of all windows of ``size``, every ``step`` elements along a dimension; the windows'
+    elements are the last dimension.
+    """
     dim = wrap_dim(dimension, self.ndim)
     length = self.shape[dim] if self.ndim else 1
     if size > length:

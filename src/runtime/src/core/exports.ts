@@ -9,7 +9,6 @@ export interface EngineExports extends WebAssembly.Exports {
 
   wt_submit(kernel: number, ...words: number[]): number;
   wt_run(kernel: number, args: number): number;
-  wt_load_scalar(address: number, dtype: number): number;
   wt_allocate(bytes: number): number;
   wt_release(address: number): void;
   wt_argument_slot(): number;
@@ -27,7 +26,6 @@ export interface EngineExports extends WebAssembly.Exports {
   wt_worker_tls(worker: number): number;
   wt_workers_ready(): number;
   wt_threads_wanted(): number;
-  wt_workers_stop(): void;
   wt_recover(): number;
   wt_worker_enter(worker: number): number;
   wt_worker_failed(worker: number): number;
@@ -40,9 +38,6 @@ export const MAX_THREADS = 64;
 /** wt_worker_exit of host.h. */
 export const WORKER_LEFT = 1;
 
-export function instantiate(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): EngineExports {
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): EngineExports {
   return new WebAssembly.Instance(module, { env: { memory } }).exports as EngineExports;
 }

@@ -2,9 +2,9 @@
  * The port as functions of a foreign module's table: `_C` in Pyodide calls the engine through them.
  *
  * A trap that unwound through Python's own frames would end the session. So kernels, and whatever
- * else works on memory that the caller names, run below a JavaScript frame that catches it: 15 ns
- * a call in Chromium, 65 in Firefox. The functions that only touch the engine's own records are its
- * exports, called directly.
+ * else works on memory that the caller names, run below a JavaScript frame that catches it. The frame
+ * costs a small part of an eager call (`make bench-eager` shows the whole of one). The functions that
+ * only touch the engine's own records are its exports, called directly.
  */
 import { Copies, type ForeignBytes } from "./copies";
 import type { Engine } from "./engine";
@@ -27,15 +27,6 @@ function guardedFunctions(engine: Engine, copies: Copies) {
       return engine.recover();
     }
   };
-  const loadScalar = (address: number, dtype: number) => {
-    try {
-      return e.wt_load_scalar(address, dtype);
-    } catch (error) {
-      engine.recover();
-      report("reading an element", error);
-      return Number.NaN;
-    }
-  };
   const copyIn = (address: number, source: number, bytes: number) => {
     try {
       copies.in(address, source, bytes);
@@ -52,22 +43,20 @@ function guardedFunctions(engine: Engine, copies: Copies) {
   };
   return typedFunctions([
     { signature: "iii", call: run },
-    { signature: "fii", call: loadScalar },
     { signature: "ii", call: (count: number) => engine.setNumThreads(count) },
     { signature: "viii", call: copyIn },
     { signature: "viii", call: copyOut },
-  ]) as [CallableFunction, CallableFunction, CallableFunction, CallableFunction, CallableFunction];
+  ]) as [CallableFunction, CallableFunction, CallableFunction, CallableFunction];
 }
 
-/** The fourteen functions in the order of `struct Port` in src/wasm_torch/_C/tensor.h. */
+/** The thirteen functions in the order of `struct Port` in src/wasm_torch/_C/tensor.h. */
 export function portFunctions(engine: Engine, foreignBytes: ForeignBytes): CallableFunction[] {
   const e = engine.exports;
   const copies = new Copies(engine.views, foreignBytes);
-  const [run, loadScalar, setNumThreads, copyIn, copyOut] = guardedFunctions(engine, copies);
+  const [run, setNumThreads, copyIn, copyOut] = guardedFunctions(engine, copies);
   return [
     submitThrough(run, engine.views.memory, e.wt_argument_slot()),
     run,
-    loadScalar,
     e.wt_allocate,
     e.wt_release,
     e.wt_argument_slot,

@@ -20,8 +20,8 @@ const SHARED_MEMORY = [0x03, ...leb(0), ...leb(65536)];
  * argument slot and calls `run(kernel, slot)`.
  *
  * The trap is caught in JavaScript, which is slow to pass seventeen arguments to: on a stack that
- * can be suspended, where Pyodide runs Python in browsers with JSPI, Firefox takes 200 ns for
- * seventeen and 65 ns for two.
+ * can be suspended, where Pyodide runs Python in browsers with JSPI, Firefox takes several times
+ * longer for seventeen than for two (`make bench-eager` shows what a call costs).
  */
 export function submitThrough(
   run: CallableFunction,

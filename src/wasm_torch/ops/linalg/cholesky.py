@@ -41,6 +41,9 @@ def _cholesky_backward(grad: Any, factor: Any, upper: bool) -> Any:
     vjp={"self": lambda grad, result0, upper: _cholesky_backward(grad, result0, upper)},
 )
 def linalg_cholesky_ex(self: Any, upper: bool, check_errors: bool) -> Any:
+    """The Cholesky factor of each symmetric positive definite matrix, lower unless ``upper``, and
+    info (int32): 0, or the order of the first minor that is not positive.
+    """
     check_square(self, "linalg.cholesky")
     check_float(self, "linalg.cholesky")
     check_kernel(self, "cholesky_cpu")

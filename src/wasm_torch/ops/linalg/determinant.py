@@ -49,6 +49,7 @@ def _cofactors(a: Any) -> Any:
     },
 )
 def linalg_det(A: Any) -> Any:
+    """The determinant of each square matrix."""
     check_square(A, "linalg.det")
     check_float(A, "linalg.det")
     check_kernel(A, "lu_cpu")
@@ -69,6 +70,9 @@ def linalg_det(A: Any) -> Any:
     },
 )
 def linalg_slogdet(A: Any) -> Any:
+    """The sign and the logarithm of the magnitude of each determinant: 0 and -inf for singular
+    matrices.
+    """
     check_square(A, "linalg.slogdet")
     check_float(A, "linalg.slogdet", low_precision=False)
     diagonal, parity = _diagonal_and_parity(A)

@@ -58,6 +58,9 @@ def _decompose(a: Any, uplo: str, wants_vectors: bool) -> tuple[Any, Any]:
     vjp={"self": lambda grads, result0, result1: _eigh_backward(grads, result0, result1)},
 )
 def linalg_eigh(self: Any, UPLO: str) -> Any:
+    """Eigenvalues (ascending) and eigenvectors (columns) of symmetric matrices, of which the
+    triangle ``UPLO`` ("L" or "U") is read.
+    """
     return _decompose(self, UPLO, True)
 
 

@@ -78,6 +78,9 @@ def _lu_backward(grad: Any, packed: Any, pivots: Any) -> Any:
     vjp={"A": lambda grad, result0, result1: _lu_backward(grad, result0, result1)},
 )
 def linalg_lu_factor_ex(A: Any, pivot: bool, check_errors: bool) -> Any:
+    """L (unit diagonal) and U packed in one matrix, the 1-based row exchanges, and info (int32),
+    not 0 where a pivot is zero.
+    """
     _check_lu(A, "torch.lu_factor", pivot)
     packed, pivots, info = factor(A, A.dtype)
     if check_errors:
@@ -210,6 +213,9 @@ def lu_solve(self: Any, LU_data: Any, LU_pivots: Any) -> Any:
     method=False,
 )
 def linalg_ldl_factor_ex(self: Any, hermitian: bool, check_errors: bool) -> Any:
+    """The packed LDL factorisation of symmetric matrices (Bunch-Kaufman), its pivots, and info
+    (int32).
+    """
     function = "torch.linalg.ldl_factor_ex"
     check_square(self, function)
     check_float(self, function)
@@ -242,6 +248,7 @@ def linalg_ldl_factor(self: Any, *, hermitian: bool = False) -> Any:
     method=False,
 )
 def linalg_ldl_solve(LD: Any, pivots: Any, B: Any, hermitian: bool) -> Any:
+    """X of A X = B from the packed LDL factorisation of A."""
     function = "torch.linalg.ldl_solve"
     check_square(LD, function, "LD")
     if pivots.dtype.is_floating_point or pivots.dtype is _C.bool:

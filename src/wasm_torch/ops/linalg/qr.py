@@ -77,6 +77,9 @@ def _qr_backward(grads: Any, q: Any, r: Any, mode: str) -> Any:
     vjp={"A": lambda grads, result0, result1, mode: _qr_backward(grads, result0, result1, mode)},
 )
 def linalg_qr(A: Any, mode: str) -> Any:
+    """Q (orthonormal columns) and R (upper triangular) with A = Q R; ``mode`` "reduced",
+    "complete", or "r" for R alone.
+    """
     check_matrix(A, "linalg.qr")
     check_float(A, "linalg.qr")
     if mode not in ("reduced", "r", "complete"):
@@ -102,6 +105,9 @@ def qr(self: Any, some: bool = True) -> Any:
 
 @op("geqrf(Tensor self) -> (Tensor a, Tensor tau)", family="linalg")
 def geqrf(self: Any) -> Any:
+    """LAPACK's packed form of QR: R above, the reflectors below the diagonal, and their factors
+    tau.
+    """
     if self.ndim < 2:
         raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
     return _reflectors(self)

@@ -79,6 +79,9 @@ def linalg_solve_triangular(
     left: bool,
     unitriangular: bool,
 ) -> Any:
+    """X of A X = B (X A = B unless ``left``) with the triangular matrix A = ``self``, upper or
+    lower; ``unitriangular`` takes its diagonal as 1.
+    """
     check_system(self, B, "linalg.solve_triangular", left)
     check_kernel(B, "triangular_solve_cpu")
     batch = batch_of(self, B)
@@ -172,6 +175,7 @@ def _solve_backward(grad: Any, A: Any, result: Any, left: bool, B_size: Any) -> 
     },
 )
 def _solve_row(A: Any, B: Any, left: bool, check_errors: bool) -> Any:
+    """X of A X = B (X A = B unless ``left``), and info (int32), not 0 where A is singular."""
     function = "linalg.solve"
     check_square(A, function)
     check_float(A, function)
@@ -220,6 +224,7 @@ def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
     vjp={"A": lambda grad, result0: -(result0.mT @ (grad @ result0.mT))},
 )
 def linalg_inv_ex(A: Any, check_errors: bool) -> Any:
+    """The inverse of each matrix, and info (int32), not 0 where it is singular."""
     check_square(A, "linalg.inv")
     check_float(A, "linalg.inv", low_precision=False)
     n = A.shape[-1]

@@ -102,6 +102,9 @@ def _check_svd(a: Any, driver: Any) -> None:
     },
 )
 def linalg_svd(A: Any, full_matrices: bool, driver: Any) -> Any:
+    """U, S and Vh with A = U diag(S) Vh, the singular values S descending; without
+    ``full_matrices`` min(M, N) columns of U and rows of Vh.
+    """
     _check_svd(A, driver)
     return _decompose(A, full_matrices, True, A.dtype)
 
@@ -188,6 +191,7 @@ def pseudo_inverse(a: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     vjp={"self": lambda grad, self, result: _pinv_backward(grad, self, result)},
 )
 def _pinv(self: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
+    """The pseudo-inverse of each matrix."""
     return _C.cast(pseudo_inverse(self, atol, rtol, hermitian), self.dtype)
 
 
