@@ -54,11 +54,26 @@ test("half precision rounds to nearest even and comes back", () => {
 });
 
 test("tensors are made of typed arrays and of nests", () => {
-  assert.deepEqual(tensor([[1, 2, 3], [4, 5, 6]]).shape, [2, 3]);
+  assert.deepEqual(
+    tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]).shape,
+    [2, 3],
+  );
   assert.equal(tensor([1n, 2n]).dtype, "int64");
   assert.equal(tensor([true, false]).dtype, "bool");
   assert.equal(tensor(Int32Array.of(1, 2), [2, 1], "int64").data.constructor, BigInt64Array);
-  assert.deepEqual(tensor([[1, 2], [3, 4]]).toArray(), [[1, 2], [3, 4]]);
+  assert.deepEqual(
+    tensor([
+      [1, 2],
+      [3, 4],
+    ]).toArray(),
+    [
+      [1, 2],
+      [3, 4],
+    ],
+  );
   assert.equal(tensor(7).item(), 7);
   assert.deepEqual(tensor([3, 9, 5]).topk(2), [
     { index: 1, value: 9 },
@@ -93,7 +108,13 @@ test("inputs go in by position, by name, flat, and from other integers", () => {
   const wanted = [x, BigInt64Array.of(5n, 6n, 7n)];
   for (const given of [
     [x, [5, 6, 7]],
-    [[[1, 2], [3, 4]], Int32Array.of(5, 6, 7)],
+    [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      Int32Array.of(5, 6, 7),
+    ],
     [{ ids: [5n, 6n, 7n], x }],
     [tensor([1, 2, 3, 4], [2, 2]), tensor([5, 6, 7], undefined, "int64")],
     [[1, 2, 3, 4], BigInt64Array.of(5n, 6n, 7n)],
@@ -120,11 +141,14 @@ test("inputs that do not fit are refused, and the message says what is wanted", 
     [[undefined, ids], /input "x" is a undefined/],
     [[null, ids], /input "x" is a null/],
   ] as [never[], RegExp][]) {
-    assert.throws(() => bindInputs("forward", METHOD, given), (error: Error) => {
-      assert.ok(error instanceof ModelInputError);
-      assert.match(error.message, message);
-      return true;
-    });
+    assert.throws(
+      () => bindInputs("forward", METHOD, given),
+      (error: Error) => {
+        assert.ok(error instanceof ModelInputError);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
   }
 });
 
@@ -167,7 +191,14 @@ test("manifests that cannot be are refused", () => {
   };
   const parse = (change: object) => checkedManifest(JSON.stringify({ ...good, ...change }), 64);
   assert.equal(parse({}).kernels.length, 1);
-  const weight = { name: "w", dtype: "float32", shape: [4], offset: 0, bytes: 16, role: "parameter" };
+  const weight = {
+    name: "w",
+    dtype: "float32",
+    shape: [4],
+    offset: 0,
+    bytes: 16,
+    role: "parameter",
+  };
   const weights = (change: object) => ({
     weights: { ...good.weights, tensors: [{ ...weight, ...change }] },
   });

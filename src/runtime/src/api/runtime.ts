@@ -106,10 +106,7 @@ export class Runtime {
    * @throws ModelError of the class that names the cause (FetchError, NotWasm, NotOurs, Truncated,
    * Damaged, NewerFormat, MissingKernel, OutOfMemory), or the signal's reason.
    */
-  async loadModel(
-    source: Source,
-    { onProgress, signal }: LoadModelOptions = {},
-  ): Promise<Model> {
+  async loadModel(source: Source, { onProgress, signal }: LoadModelOptions = {}): Promise<Model> {
     signal?.throwIfAborted();
     let abort: (() => void) | undefined;
     try {

@@ -96,7 +96,10 @@ function checkWeights(manifest: Manifest, payload: number): void {
 
 function checkMethod(name: string, method: MethodInfo, manifest: Manifest): void {
   check(isRecord(method), `the method ${name}`);
-  for (const [kind, list] of [["input", method.inputs], ["output", method.outputs]] as const) {
+  for (const [kind, list] of [
+    ["input", method.inputs],
+    ["output", method.outputs],
+  ] as const) {
     check(Array.isArray(list), `the ${kind}s of ${name}`);
     for (const info of list) checkTensor(info, `the ${kind}`);
   }
@@ -125,7 +128,10 @@ export function checkedManifest(text: string, payload: number): Manifest {
   }
   check(isRecord(manifest), "it is no object");
   check(Array.isArray(manifest.kernels), "the kernels");
-  check(manifest.kernels.every((kernel) => typeof kernel === "string"), "the kernels");
+  check(
+    manifest.kernels.every((kernel) => typeof kernel === "string"),
+    "the kernels",
+  );
   checkWeights(manifest, payload);
   check(isRecord(manifest.methods) && Object.keys(manifest.methods).length > 0, "no method");
   for (const [name, method] of Object.entries(manifest.methods)) {

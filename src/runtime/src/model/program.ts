@@ -105,7 +105,8 @@ export class Program {
   /** Gives every buffer that calls change the value that it has in the file. */
   resetState(): void {
     this.#alive();
-    for (const [weight, data] of this.#initial) write(this.engine, this.#stateAddress(weight), data);
+    for (const [weight, data] of this.#initial)
+      write(this.engine, this.#stateAddress(weight), data);
   }
 
   /**

@@ -1,5 +1,13 @@
 /** Tensors as a page holds them. */
-import { countOf, type DType, DTYPES, dtypeOf, fromNumbers, type TensorData, toNumbers } from "./dtypes";
+import {
+  countOf,
+  type DType,
+  DTYPES,
+  dtypeOf,
+  fromNumbers,
+  type TensorData,
+  toNumbers,
+} from "./dtypes";
 import { ModelInputError } from "./errors";
 
 /** Numbers in a nest whose depth and lengths give the shape. */
@@ -69,7 +77,11 @@ function shapeOf(nest: NestedNumbers): number[] {
   return shape;
 }
 
-function flatten(nest: NestedNumbers, shape: readonly number[], out: (number | bigint | boolean)[]) {
+function flatten(
+  nest: NestedNumbers,
+  shape: readonly number[],
+  out: (number | bigint | boolean)[],
+) {
   if (!Array.isArray(nest)) {
     if (shape.length > 0) throw uneven();
     out.push(nest as number | bigint | boolean);
