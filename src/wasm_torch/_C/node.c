@@ -480,9 +480,15 @@ static PyMethodDef node_methods[] = {
 
 static PyType_Slot node_slots[] = {
     {Py_tp_doc, "A recorded operation: what backward runs, and where its gradients go."},
-    {Py_tp_new, node_construct},   {Py_tp_dealloc, node_dealloc}, {Py_tp_traverse, node_traverse},
-    {Py_tp_clear, node_clear},     {Py_tp_repr, node_repr},       {Py_tp_getset, node_getset},
-    {Py_tp_members, node_members}, {Py_tp_methods, node_methods}, {0, NULL},
+    {Py_tp_new, node_construct},
+    {Py_tp_dealloc, node_dealloc},
+    {Py_tp_traverse, node_traverse},
+    {Py_tp_clear, node_clear},
+    {Py_tp_repr, node_repr},
+    {Py_tp_getset, node_getset},
+    {Py_tp_members, node_members},
+    {Py_tp_methods, node_methods},
+    {0, NULL},
 };
 
 static PyType_Spec node_spec = {
