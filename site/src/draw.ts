@@ -51,7 +51,11 @@ export function rasterize(strokes: Point[][]): Uint8Array {
       (x - centreX) * scale + SIDE / 2,
       (y - centreY) * scale + SIDE / 2,
     ];
-    trace(context, strokes.map((stroke) => stroke.map(move)), STROKE);
+    trace(
+      context,
+      strokes.map((stroke) => stroke.map(move)),
+      STROKE,
+    );
     const { data } = context.getImageData(0, 0, SIDE, SIDE);
     return Uint8Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i + 3]!);
   };

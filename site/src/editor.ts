@@ -53,7 +53,10 @@ const colours = HighlightStyle.define([
     color: "var(--code-definition)",
     fontWeight: "600",
   },
-  { tag: [tags.function(tags.variableName), tags.function(tags.propertyName)], color: "var(--code-call)" },
+  {
+    tag: [tags.function(tags.variableName), tags.function(tags.propertyName)],
+    color: "var(--code-call)",
+  },
   { tag: [tags.self, tags.special(tags.variableName)], color: "var(--code-comment)" },
 ]);
 

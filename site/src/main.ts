@@ -47,16 +47,10 @@ const measurements = new Measurements();
 const answer = new Answer();
 const pad = new Pad(() => askForPrediction());
 const session = new Session(trainingImages, receive);
-const editor = createEditor(
-  byId("editor"),
-  trainModule,
-  remembered("program"),
-  train,
-  () => {
-    remember("program", editor.edited ? editor.text : null);
-    byId<HTMLButtonElement>("reset").disabled = !editor.edited;
-  },
-);
+const editor = createEditor(byId("editor"), trainModule, remembered("program"), train, () => {
+  remember("program", editor.edited ? editor.text : null);
+  byId<HTMLButtonElement>("reset").disabled = !editor.edited;
+});
 
 let state: State = "loading";
 let stopTimer = 0;
@@ -206,9 +200,7 @@ function askForPrediction(): void {
   }
 }
 
-function showPrediction(
-  reply: Extract<Reply, { type: "prediction" | "predictionFailed" }>,
-): void {
+function showPrediction(reply: Extract<Reply, { type: "prediction" | "predictionFailed" }>): void {
   if (reply.id !== predicting) return;
   predicting = null;
   if (predictAgain) return askForPrediction();

@@ -125,10 +125,12 @@ export class Plot {
     this.yTop = this.options.top(this.points.reduce((most, p) => Math.max(most, p.y), 0));
     this.drawAxes();
     const path = (ys: number[]) =>
-      ys.map((y, i) => {
-        const [x, v] = [this.px(this.points[i]!.x), this.py(y)];
-        return `${i ? "L" : "M"}${x.toFixed(1)} ${v.toFixed(1)}`;
-      }).join("");
+      ys
+        .map((y, i) => {
+          const [x, v] = [this.px(this.points[i]!.x), this.py(y)];
+          return `${i ? "L" : "M"}${x.toFixed(1)} ${v.toFixed(1)}`;
+        })
+        .join("");
     this.raw.setAttribute("d", path(this.points.map((p) => p.y)));
     this.line.setAttribute("d", path(this.smoothed()));
     this.overlay.replaceChildren();

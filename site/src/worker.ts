@@ -82,9 +82,11 @@ async function fetchData(base: URL, onFraction: (fraction: number) => void) {
       const unpacked = response
         .body!.pipeThrough(counted())
         .pipeThrough(gunzip as ReadableWritablePair<Uint8Array, Uint8Array>);
-      const content = await new Response(unpacked as ReadableStream).arrayBuffer().catch((error) => {
-        throw new Error(`data/${name}.gz is damaged or was cut short (${error.message})`);
-      });
+      const content = await new Response(unpacked as ReadableStream)
+        .arrayBuffer()
+        .catch((error) => {
+          throw new Error(`data/${name}.gz is damaged or was cut short (${error.message})`);
+        });
       if (content.byteLength !== bytes) {
         throw new Error(`data/${name}.gz holds ${content.byteLength} bytes, ${bytes} expected`);
       }

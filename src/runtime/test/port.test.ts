@@ -19,7 +19,13 @@ test("copies of every size and alignment keep all bytes and touch no others", ()
   const bytes = new Uint8Array(foreign.buffer);
   const base = port.allocate(8192) >>> 0;
   for (const size of [0, 1, 2, 3, 4, 5, 8, 31, 64, 1020, 1024, 1025, 1028, 4000]) {
-    for (const [from, to] of [[0, 0], [1, 0], [0, 2], [3, 1], [4, 8]] as const) {
+    for (const [from, to] of [
+      [0, 0],
+      [1, 0],
+      [0, 2],
+      [3, 1],
+      [4, 8],
+    ] as const) {
       const inside = engine.views.reaching(base + 8192).bytes.subarray(base, base + 8192);
       inside.fill(0xee);
       for (let i = 0; i < 16384; i++) bytes[i] = (i * 31 + 7) & 0xff;

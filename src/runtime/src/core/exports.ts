@@ -37,9 +37,6 @@ export const MAX_THREADS = 64;
 /** wt_worker_exit of host.h. */
 export const WORKER_LEFT = 1;
 
-export function instantiate(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): EngineExports {
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): EngineExports {
   return new WebAssembly.Instance(module, { env: { memory } }).exports as EngineExports;
 }

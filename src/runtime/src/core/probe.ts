@@ -19,10 +19,7 @@ const SPLAT_ZERO = [0x41, 0x00, 0xfd, 0x0f]; // i32.const 0, i8x16.splat
 const RELAXED_SWIZZLE = [0xfd, 0x80, 0x02];
 
 /** A module with a memory that is shared: limits flags 3, minimum 1, maximum 1. */
-const SHARED_MEMORY = Uint8Array.of(
-  ...HEADER,
-  ...[0x05, 0x04, 0x01, 0x03, 0x01, 0x01],
-);
+const SHARED_MEMORY = Uint8Array.of(...HEADER, ...[0x05, 0x04, 0x01, 0x03, 0x01, 0x01]);
 
 /** The fastest variant this engine can run; null where even the scalar one cannot. */
 export function bestVariant(

@@ -26,9 +26,18 @@ export function typedFunctions(
 ): CallableFunction[] {
   const nameOf = (index: number) => name(index.toString(36));
   const bytes = HEADER.concat(
-    section(1, functions.map(({ signature }) => functionType(signature))),
-    section(2, functions.map((_, i) => [...name("e"), ...nameOf(i), 0x00, ...leb(i)])),
-    section(7, functions.map((_, i) => [...nameOf(i), 0x00, ...leb(i)])),
+    section(
+      1,
+      functions.map(({ signature }) => functionType(signature)),
+    ),
+    section(
+      2,
+      functions.map((_, i) => [...name("e"), ...nameOf(i), 0x00, ...leb(i)]),
+    ),
+    section(
+      7,
+      functions.map((_, i) => [...nameOf(i), 0x00, ...leb(i)]),
+    ),
   );
   const imports = Object.fromEntries(functions.map(({ call }, i) => [i.toString(36), call]));
   const module = new WebAssembly.Module(Uint8Array.from(bytes));
