@@ -22,6 +22,8 @@ static inline void *wt_attention_matrix(const wt_tensor *tensor, wt_word entry, 
   return (char *)tensor->data + offset * (wt_word)wt_dtype_size(tensor->dtype);
 }
 
+int wt_attention_blocks(const wt_attention_args *args, const wt_attention_sizes *sizes);
+
 /* The scalar reference: whole rows of scores, in double precision. */
 int wt_attention_reference(const wt_attention_args *args, const wt_attention_sizes *sizes);
 

@@ -1,4 +1,4 @@
-/* Attention by its definition: the scalar reference of attention.c. */
+/* Attention by its definition: the scalar reference of blocks.c. */
 #include <math.h>
 
 #include "attention/attention.h"

@@ -11,6 +11,8 @@ typedef struct wt_sequence {
   bool reverse;
 } wt_sequence;
 
+int wt_sequence_steps(const wt_sequence *sequence);
+
 /* The scalar reference, step by step in double precision. */
 int wt_sequence_reference(const wt_sequence *sequence);
 

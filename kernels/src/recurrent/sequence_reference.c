@@ -1,4 +1,4 @@
-/* LSTM and GRU by their definitions: the scalar reference of sequence.c. */
+/* LSTM and GRU by their definitions: the scalar reference of steps.c. */
 #include <math.h>
 
 #include "recurrent/sequence.h"
