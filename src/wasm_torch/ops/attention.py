@@ -81,8 +81,9 @@ def attention(
     outer = _outer_size(query, key, value, enable_gqa)
     shared = (*outer[:-1], key.shape[-3]) if enable_gqa else outer
     size = (*outer, length, value.shape[-1])
-    # Heads are mostly views of (N, L, heads * E); torch gives the result of four dims the same order.
+    # Heads are mostly views of (N, L, heads * E), and then so is torch's result.
     alike = len(size) == 4 and size == tuple(query.shape)
+    alike = alike and all(t.stride(-1) == 1 for t in (query, key, value))
     out = k.empty_like(query, _C.float32) if alike else k.empty(size, _C.float32)
     if not out.numel():
         return k.cast(out, dtype)
