@@ -51,12 +51,10 @@ def scaled_dot_product_attention(
         raise RuntimeError(
             "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
         )
-    if dropout_p == 0.0 and not records_gradient(query, key, value, attn_mask):
-        if is_fused(query, key, value, attn_mask, enable_gqa):
-            row = TABLE["scaled_dot_product_attention"]
-            return row(
-                query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa
-            )
+    recorded = records_gradient(query, key, value, attn_mask)
+    if not (recorded or dropout_p) and is_fused(query, key, value, attn_mask, enable_gqa):
+        row = TABLE["scaled_dot_product_attention"]
+        return row(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)

@@ -118,10 +118,11 @@ class RNNBase(Module):
 
     def _weights(self) -> list[LayerWeights]:
         """The parameters of each layer and direction."""
-        fields = {"weight_ih": "w_ih", "weight_hh": "w_hh", "bias_ih": "b_ih", "bias_hh": "b_hh"}
-        fields["weight_hr"] = "w_hr"
+        # weight_ih_l0_reverse is w_ih.
         return [
-            LayerWeights(**{fields[name[: name.index("_l")]]: getattr(self, name) for name in names})
+            LayerWeights(
+                **{name[0] + name.partition("_l")[0][-3:]: getattr(self, name) for name in names}
+            )
             for names in self._all_weights
         ]
 
