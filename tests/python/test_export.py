@@ -102,6 +102,76 @@ def test_exported_models_agree_with_torch(name: str, level: str, tmp_path: Path)
         assert model.methods == ("forward",)
 
 
+class Attention(nn.Module):
+    """Heads as views, and a mask for all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(24, 72)
+
+    def forward(self, x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        q, k, v = (t.unflatten(-1, (3, 8)).transpose(1, 2) for t in self.project(x).chunk(3, -1))
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, keep[:, None, None])
+        return mixed.transpose(1, 2).flatten(2)
+
+
+class Recurrent(nn.Module):
+    """Two directions and layers from a given state."""
+
+    def __init__(self, kind: type, **options: Any) -> None:
+        super().__init__()
+        self.layers = kind(6, 10, 2, bidirectional=True, batch_first=True, **options)
+
+    def forward(self, x: torch.Tensor, state: Any) -> Any:
+        return self.layers(x, state)
+
+
+STATE = torch.randn(4, 3, 10)
+WHOLE: dict[str, tuple[nn.Module, Any, str, set[str]]] = {
+    "attention": (
+        Attention(),
+        (torch.randn(2, 9, 24), torch.arange(9) < torch.tensor([[9], [5]])),
+        "aten.scaled_dot_product_attention",
+        {"attention@1", "gemm@1"},
+    ),
+    "heads": (
+        nn.TransformerEncoderLayer(24, 3, 32, batch_first=True),
+        torch.randn(2, 9, 24),
+        "aten.scaled_dot_product_attention",
+        {"attention@1"},
+    ),
+    "lstm": (
+        Recurrent(nn.LSTM),
+        (torch.randn(3, 8, 6), (STATE, -STATE)),
+        "aten.lstm.input",
+        {"gemm@1", "lstm_sequence@1", "copy@1"},
+    ),
+    "gru": (
+        Recurrent(nn.GRU, bias=False),
+        (torch.randn(3, 8, 6), STATE),
+        "aten.gru.input",
+        {"gemm@1", "gru_sequence@1", "copy@1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_fused_operations_stay_whole(name: str, tmp_path: Path) -> None:
+    module, example, operation, kernels = WHOLE[name]
+    with agrees(module, example, tmp_path / "model.wasm") as model:
+        nodes = [node["op"] for node in model.manifest["methods"]["forward"]["nodes"]]
+        assert nodes.count(operation) == 1
+        assert not {"aten._softmax", "aten.bmm", "aten.sigmoid"} & set(nodes)
+        used = set(model.manifest["kernels"])
+        assert kernels <= used and "softmax@1" not in used
+
+
+def test_a_recurrent_layer_that_projects_its_state_is_unrolled(tmp_path: Path) -> None:
+    x = torch.randn(4, 2, 6)
+    with agrees(nn.LSTM(6, 8, proj_size=3), x, tmp_path / "model.wasm") as model:
+        assert "lstm_sequence@1" not in model.manifest["kernels"]
+
+
 def test_nested_outputs_and_named_inputs(tmp_path: Path) -> None:
     encoder = Encoder().eval()
     example = MODELS["encoder"][1]

@@ -234,6 +234,27 @@ typedef enum wt_field_kind {
 #define WT_ARGS_softmax_backward(F) \
   F(TENSOR, grad_input) F(TENSOR, grad_out) F(TENSOR, out) F(WORD, dim) F(WORD, log)
 
+/* softmax(scale * query key^T + mask) value over the last two dimensions, all of one rank of at least
+ * three and float32: query (..., heads, L, E), key (..., H, S, E), value (..., H, S, V), out
+ * (..., heads, L, V); heads is a multiple of H, whose entries equal groups share. mask (..., heads, L,
+ * S) is added, or is bool and true where attention is allowed, or absent. causal: position i sees
+ * keys 0..i alone. A position that sees no key gives zeros. Any strides. */
+#define WT_ARGS_attention(F)                                                        \
+  F(TENSOR, out) F(TENSOR, query) F(TENSOR, key) F(TENSOR, value) F(TENSOR, mask)   \
+  F(DOUBLE, scale) F(WORD, causal)
+
+/* One layer of a recurrent network in one direction over T steps, float32, any strides: out (T, B,
+ * H); projected (T, B, gates * H) is the inputs' part of the gates, with its bias; hidden and cell
+ * (B, H) are the state before the first step and last_hidden, last_cell that after the last one;
+ * weight (gates * H, H) and bias (gates * H, or absent) are those of the recurrence. reverse: from
+ * step T - 1 down. Gates in torch's order: i, f, g, o, and r, z, n. */
+#define WT_ARGS_lstm_sequence(F)                                                    \
+  F(TENSOR, out) F(TENSOR, last_hidden) F(TENSOR, last_cell) F(TENSOR, projected)   \
+  F(TENSOR, hidden) F(TENSOR, cell) F(TENSOR, weight) F(TENSOR, bias) F(WORD, reverse)
+#define WT_ARGS_gru_sequence(F)                                                     \
+  F(TENSOR, out) F(TENSOR, last_hidden) F(TENSOR, projected) F(TENSOR, hidden)      \
+  F(TENSOR, weight) F(TENSOR, bias) F(WORD, reverse)
+
 /* Layer norm over the rows of input (R, C), contiguous; weight and bias (C) or absent; mean and
  * rstd (R). The backward writes whichever gradients are present. */
 #define WT_ARGS_layer_norm(F)                                                       \
@@ -342,7 +363,8 @@ typedef enum wt_field_kind {
   K(scatter_offsets, 1) K(nonzero, 1) K(sort, 1) K(topk, 1) K(searchsorted, 1) K(random, 1)       \
   K(seed, 1) K(sgd, 1) K(adam, 1) K(rmsprop, 1)                                                   \
   K(lu_factor, 1) K(lu_permutation, 1) K(solve_triangular, 1) K(cholesky, 1) K(geqrf, 1)          \
-  K(apply_reflectors, 1) K(eigh, 1) K(svd, 1) K(ldl_factor, 1) K(ldl_solve, 1)
+  K(apply_reflectors, 1) K(eigh, 1) K(svd, 1) K(ldl_factor, 1) K(ldl_solve, 1)        \
+  K(attention, 1) K(lstm_sequence, 1) K(gru_sequence, 1)
 
 #define WT_STRUCT_FIELD(kind, name) WT_FIELD_TYPE_##kind name;
 #define K(kernel, version)            \

@@ -11,6 +11,7 @@ from typing import Any
 
 import wasm_torch
 from wasm_torch.nn import functional
+from wasm_torch.nn.functional.recurrence import LayerWeights, recurrent
 
 #: Qualified ATen name -> what runs it.
 ADAPTERS: dict[str, Callable[..., Any]] = {}
@@ -61,6 +62,38 @@ def _attention(
     return functional.scaled_dot_product_attention(
         query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa
     )
+
+
+def _recurrent(
+    mode: str,
+    input: Any,
+    state: tuple[Any, ...],
+    params: Any,
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Any, ...]:
+    each = len(params) // (num_layers * (2 if bidirectional else 1))
+    groups = [params[i : i + each] for i in range(0, len(params), each)]
+    names = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr") if has_biases else ("w_ih", "w_hh", "w_hr")
+    weights = [LayerWeights(**dict(zip(names, group, strict=False))) for group in groups]
+    output, final = recurrent(
+        mode, input, state, weights, dropout, train, bidirectional, batch_first
+    )
+    return (output, *final)
+
+
+@_adapter("lstm.input")
+def _lstm(input: Any, hx: Any, **options: Any) -> tuple[Any, ...]:
+    return _recurrent("LSTM", input, tuple(hx), **options)
+
+
+@_adapter("gru.input")
+def _gru(input: Any, hx: Any, **options: Any) -> tuple[Any, ...]:
+    return _recurrent("GRU", input, (hx,), **options)
 
 
 @_adapter("copy")

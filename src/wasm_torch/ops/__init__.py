@@ -43,6 +43,8 @@ from wasm_torch.ops import (
     calculus,
     distance,
     losses,
+    attention,
+    recurrent,
 )
 
 # isort: on

@@ -6,7 +6,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import wasm_torch as torch
 from wasm_torch import Tensor
+
+
+def records_gradient(*tensors: Tensor | None) -> bool:
+    """Whether an operation on these is recorded for a backward pass."""
+    wanted = (t is not None and t.requires_grad for t in tensors)
+    return torch.is_grad_enabled() and any(wanted)
 
 
 def per_dim(value: int | Sequence[int], ndim: int) -> list[int]:

@@ -8,7 +8,10 @@ from typing import Any
 
 import wasm_torch as torch
 from wasm_torch import Tensor
+from wasm_torch.ops import TABLE
+from wasm_torch.ops.attention import is_fused
 
+from ._arguments import records_gradient
 from .activation import softmax
 from .dropout import dropout
 from .linear import linear
@@ -48,6 +51,10 @@ def scaled_dot_product_attention(
         raise RuntimeError(
             "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
         )
+    recorded = records_gradient(query, key, value, attn_mask)
+    if not (recorded or dropout_p) and is_fused(query, key, value, attn_mask, enable_gqa):
+        row = TABLE["scaled_dot_product_attention"]
+        return row(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
@@ -153,6 +160,35 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Any, padding:
     return ndim == 3
 
 
+def _mix(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    batch: int,
+    mask: Tensor | None,
+    padding: Tensor | None,
+    is_causal: bool,
+) -> Tensor:
+    """The heads' values (L, N, E) by weights that nobody asks for.
+
+    Args:
+        q, k, v: (N * heads, positions, head).
+        mask: (1 or N * heads, L, S), added.
+        padding: (N, S), added.
+        is_causal: that the mask hides the positions behind each one, and nothing else.
+    """
+    q, k, v = (t.reshape(batch, -1, *t.shape[1:]) for t in (q, k, v))
+    if mask is not None:
+        mask = mask.reshape(batch if mask.shape[0] > 1 else 1, -1, *mask.shape[1:])
+    if padding is not None:
+        padding = padding.reshape(batch, 1, 1, -1)
+        mask = padding if mask is None else mask + padding
+    elif is_causal:
+        mask = None
+    mixed = scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal and mask is None)
+    return mixed.permute(2, 0, 1, 3).reshape(q.shape[2], batch, -1)
+
+
 def multi_head_attention_forward(
     query: Tensor,
     key: Tensor,
@@ -250,12 +286,17 @@ def multi_head_attention_forward(
         k, v = torch.cat([k, zeros], 1), torch.cat([v, zeros], 1)
         attn_mask, key_padding_mask = widen(attn_mask), widen(key_padding_mask)
     source = k.shape[1]
+    if not training:
+        dropout_p = 0.0
+    fused = not (need_weights or dropout_p > 0.0 or records_gradient(q, k, v, attn_mask))
+    if fused and query.dtype is torch.float32:
+        mixed = _mix(q, k, v, batch, attn_mask, key_padding_mask, is_causal)
+        output = linear(mixed, out_proj_weight, out_proj_bias)
+        return (output if is_batched else output.squeeze(1)), None
     if key_padding_mask is not None:
         hidden = key_padding_mask.reshape(batch, 1, 1, source)
         hidden = hidden.expand(-1, num_heads, -1, -1).reshape(batch * num_heads, 1, source)
         attn_mask = hidden if attn_mask is None else attn_mask + hidden
-    if not training:
-        dropout_p = 0.0
 
     scores = torch.bmm(q * math.sqrt(1.0 / head), k.transpose(1, 2))
     if attn_mask is not None:

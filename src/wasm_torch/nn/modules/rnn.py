@@ -9,90 +9,13 @@ from typing import Any
 import wasm_torch as torch
 from wasm_torch import Tensor
 
-from .. import functional as F
 from .. import init
+from ..functional.recurrence import LayerWeights, recurrent, run_layers
 from ..parameter import Parameter
 from ..utils.rnn import PackedSequence
 from .module import Module
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
-
-
-# ---- one step ----------------------------------------------------------------------------------
-def _rnn_step(projected: Tensor, state: tuple, w_hh: Tensor, b_hh: Any, relu: bool) -> tuple:
-    """h' = act(x W_ih + b_ih + h W_hh + b_hh); `projected` is x W_ih + b_ih."""
-    total = projected + F.linear(state[0], w_hh, b_hh)
-    return (total.relu() if relu else total.tanh(),)
-
-
-def _lstm_step(projected: Tensor, state: tuple, w_hh: Tensor, b_hh: Any, w_hr: Any) -> tuple:
-    """Gates i, f, g, o (Hochreiter & Schmidhuber 1997; projection: Sak et al. 2014)."""
-    hidden, cell = state
-    gates = projected + F.linear(hidden, w_hh, b_hh)
-    i, f, g, o = gates.chunk(4, -1)
-    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-    hidden = o.sigmoid() * cell.tanh()
-    return (hidden if w_hr is None else F.linear(hidden, w_hr)), cell
-
-
-def _gru_step(projected: Tensor, state: tuple, w_hh: Tensor, b_hh: Any) -> tuple:
-    """Gates r, z, n (Cho et al. 2014), the reset gate after the product as in cuDNN."""
-    hidden = state[0]
-    x_r, x_z, x_n = projected.chunk(3, -1)
-    h_r, h_z, h_n = F.linear(hidden, w_hh, b_hh).chunk(3, -1)
-    reset, update = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
-    new = (x_n + reset * h_n).tanh()
-    return (new + update * (hidden - new),)
-
-
-def _step(mode: str, projected: Tensor, state: tuple, w_hh: Tensor, b_hh: Any, w_hr: Any) -> tuple:
-    if mode == "LSTM":
-        return _lstm_step(projected, state, w_hh, b_hh, w_hr)
-    if mode == "GRU":
-        return _gru_step(projected, state, w_hh, b_hh)
-    return _rnn_step(projected, state, w_hh, b_hh, mode == "RNN_RELU")
-
-
-# ---- whole sequences ---------------------------------------------------------------------------
-def _scan(
-    mode: str, input: Tensor, sizes: list[int], state: tuple, weights: dict, reverse: bool
-) -> tuple[Tensor, tuple]:
-    """One layer in one direction.
-
-    Args:
-        input: (sum of sizes, features): the steps one after the other, each of its batch size.
-        sizes: the batch size of each step, never rising.
-        state: tensors of (batch, hidden).
-
-    Returns:
-        The outputs in the layout of the input, and the final state of each sequence.
-    """
-    # One product for all steps.
-    projected = F.linear(input, weights["w_ih"], weights["b_ih"]).split(sizes)
-    outputs: list[Any] = [None] * len(sizes)
-    finished: list[tuple] = []  # states of sequences that have ended, shortest first
-    order = range(len(sizes) - 1, -1, -1) if reverse else range(len(sizes))
-    # In reverse, longer sequences begin first; the others join with their initial state.
-    current = tuple(s[: sizes[-1]] for s in state) if reverse else state
-    for t in order:
-        size, have = sizes[t], current[0].shape[0]
-        if size > have:
-            current = tuple(
-                torch.cat([c, s[have:size]]) for c, s in zip(current, state, strict=True)
-            )
-        elif size < have:
-            finished.append(tuple(c[size:] for c in current))
-            current = tuple(c[:size] for c in current)
-        current = _step(
-            mode, projected[t], current, weights["w_hh"], weights["b_hh"], weights["w_hr"]
-        )
-        outputs[t] = current[0]
-    parts = [current, *reversed(finished)]
-    final = tuple(
-        torch.cat(list(pieces)) if len(parts) > 1 else pieces[0]
-        for pieces in zip(*parts, strict=True)
-    )
-    return torch.cat(outputs), final
 
 
 class RNNBase(Module):
@@ -193,31 +116,15 @@ class RNNBase(Module):
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
 
-    def _weights(self, index: int) -> dict[str, Any]:
-        """The parameters of one layer in one direction."""
-        weights: dict[str, Any] = {"b_ih": None, "b_hh": None, "w_hr": None}
-        for name in self._all_weights[index]:
-            weights[name[0] + name[name.index("_") : name.index("_") + 3]] = getattr(self, name)
-        return weights
-
-    def _run(self, data: Tensor, sizes: list[int], state: tuple) -> tuple[Tensor, tuple]:
-        """All layers: data (sum of sizes, input), state tensors (layers * directions, B, H)."""
-        directions = 2 if self.bidirectional else 1
-        finals: list[tuple] = []
-        for layer in range(self.num_layers):
-            outputs = []
-            for direction in range(directions):
-                index = layer * directions + direction
-                output, final = _scan(
-                    self.mode, data, sizes, tuple(s[index] for s in state),
-                    self._weights(index), direction == 1,
-                )  # fmt: skip
-                outputs.append(output)
-                finals.append(final)
-            data = torch.cat(outputs, -1) if directions == 2 else outputs[0]
-            if self.dropout > 0 and layer < self.num_layers - 1:
-                data = F.dropout(data, self.dropout, self.training)
-        return data, tuple(torch.stack(list(parts)) for parts in zip(*finals, strict=True))
+    def _weights(self) -> list[LayerWeights]:
+        """The parameters of each layer and direction."""
+        # weight_ih_l0_reverse is w_ih.
+        return [
+            LayerWeights(
+                **{name[0] + name.partition("_l")[0][-3:]: getattr(self, name) for name in names}
+            )
+            for names in self._all_weights
+        ]
 
     def _zero_state(self, batch: int, dtype: Any) -> tuple:
         count = self.num_layers * (2 if self.bidirectional else 1)
@@ -256,9 +163,10 @@ class RNNBase(Module):
                 state = tuple(s.unsqueeze(1) for s in state)
         elif state is not None and any(s.dim() != 3 for s in state):
             raise RuntimeError(self._state_dims_error(True, state))
-        if batched and self.batch_first:
-            input = input.transpose(0, 1)
+        batch_first = batched and self.batch_first
         length, batch, features = input.shape
+        if batch_first:
+            length, batch = batch, length
         self._check_input(features)
         if state is None:
             state = self._zero_state(batch, input.dtype)
@@ -266,11 +174,13 @@ class RNNBase(Module):
             self._check_state(state, batch)
         if length == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        data, final = self._run(input.reshape(length * batch, features), [batch] * length, state)
-        output = data.reshape(length, batch, data.shape[-1])
+        output, final = recurrent(
+            self.mode, input, state, self._weights(), self.dropout, self.training,
+            self.bidirectional, batch_first,
+        )  # fmt: skip
         if not batched:
             return output.squeeze(1), tuple(s.squeeze(1) for s in final)
-        return (output.transpose(0, 1) if self.batch_first else output), final
+        return output, final
 
     def _state_dims_error(self, batched: bool, state: tuple) -> str:
         want = 3 if batched else 2
@@ -291,7 +201,10 @@ class RNNBase(Module):
             self._check_state(state, sizes[0])
             if input.sorted_indices is not None:
                 state = tuple(s.index_select(1, input.sorted_indices) for s in state)
-        data, final = self._run(input.data, sizes, state)
+        data, final = run_layers(
+            self.mode, input.data, sizes, state, self._weights(), self.dropout, self.training,
+            self.bidirectional,
+        )  # fmt: skip
         if input.unsorted_indices is not None:
             final = tuple(s.index_select(1, input.unsorted_indices) for s in final)
         packed = PackedSequence(

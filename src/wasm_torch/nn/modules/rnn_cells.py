@@ -10,9 +10,9 @@ from wasm_torch import Tensor
 
 from .. import functional as F
 from .. import init
+from ..functional.recurrence import step
 from ..parameter import Parameter
 from .module import Module
-from .rnn import _step
 
 
 class RNNCellBase(Module):
@@ -66,7 +66,7 @@ class RNNCellBase(Module):
         elif not batched:
             state = tuple(s.unsqueeze(0) for s in state)
         projected = F.linear(rows, self.weight_ih, self.bias_ih)
-        state = _step(mode, projected, state, self.weight_hh, self.bias_hh, None)
+        state = step(mode, projected, state, self.weight_hh, self.bias_hh, None)
         return state if batched else tuple(s.squeeze(0) for s in state)
 
     def extra_repr(self) -> str:
