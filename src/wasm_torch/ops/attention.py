@@ -75,6 +75,7 @@ def attention(
     scale: float | None,
     enable_gqa: bool,
 ) -> Any:
+    """softmax(query key^T * scale + mask) value by one kernel, without the matrix of scores."""
     if dropout_p or not is_fused(query, key, value, attn_mask, enable_gqa):
         raise RuntimeError("scaled_dot_product_attention: no kernel takes these arguments")
     dtype, (length, width), source = query.dtype, query.shape[-2:], key.shape[-2]

@@ -76,6 +76,7 @@ def _run(
     method=False,
 )
 def lstm(input: Any, hx: Any, params: Any, *options: Any) -> tuple[Any, ...]:
+    """All layers of an LSTM: the output, and the last hidden and cell states."""
     return _run("lstm_sequence", input, hx, params, *options)
 
 
@@ -87,4 +88,5 @@ def lstm(input: Any, hx: Any, params: Any, *options: Any) -> tuple[Any, ...]:
     method=False,
 )
 def gru(input: Any, hx: Any, params: Any, *options: Any) -> tuple[Any, ...]:
+    """All layers of a GRU: the output, and the last hidden states."""
     return _run("gru_sequence", input, [hx], params, *options)
