@@ -166,7 +166,7 @@ static void FN(gemm_run_slab)(FN(gemm_job) * job, int threads) {
 }
 
 /* Elements of packed panels held at a time, and depth of a slab. */
-#define WT_SLAB_ELEMENTS (8 << 20)
+#define WT_SLAB_ELEMENTS (2 << 20)
 #define WT_SLAB_DEPTH 16384
 
 static int FN(gemm_blocked)(const wt_gemm_problem *problem) {
