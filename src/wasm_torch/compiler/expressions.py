@@ -12,6 +12,9 @@ from typing import Any, TypeAlias
 
 Expression: TypeAlias = Any  # int | str | tuple[str, Expression, Expression], or lists for tuples
 
+#: The largest number of 32-bit arithmetic, and the maximum of a symbol that has none.
+UNLIMITED = 2**31 - 1
+
 OPERATORS: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -139,7 +142,7 @@ def _divides(factors: list[Expression], others: list[Expression]) -> bool:
 
 def parts(expression: Expression) -> Iterator[Expression]:
     """The expression and all that it is made of, what is needed first coming first."""
-    if isinstance(expression, tuple):
+    if isinstance(expression, (tuple, list)):
         yield from parts(expression[1])
         yield from parts(expression[2])
     yield expression

@@ -18,8 +18,6 @@ from wasm_torch.compiler.expressions import Expression, evaluate
 from wasm_torch.compiler.graph import Graph, Node, Raw, Value
 from wasm_torch.compiler.interpolate import Interpolator, Quotient
 
-#: The greatest size that 32-bit arithmetic could meet: no limit.
-UNLIMITED = 2**31 - 1
 #: Sizes of one symbol among the samples: this many primes; or, where a formula rounds down, a run
 #: that leaves every rest of a division by 32.
 _PRIMES, _RUN = 7, 34
