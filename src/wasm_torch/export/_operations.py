@@ -153,7 +153,7 @@ def convert(value: Any) -> Any:
         return found
     if isinstance(value, torch.memory_format):
         return getattr(wasm_torch, str(value).removeprefix("torch."))
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return type(value)(convert(item) for item in value)
     return value
 
