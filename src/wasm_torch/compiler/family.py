@@ -7,6 +7,7 @@ then `Family.at` gives the graph at any other sizes without running the model.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from wasm_torch.compiler.expressions import Expression, evaluate
 from wasm_torch.compiler.graph import Graph, Node, Raw, Value
 from wasm_torch.compiler.interpolate import Interpolator, Quotient
 
-#: Sizes of one symbol among the samples: this many primes; or, where a formula rounds down, a run
-#: that leaves every rest of a division by 32.
-_PRIMES, _RUN = 7, 34
-#: Samples for one symbol, two, three, more: more than a polynomial of degree 4, 3, 3, 2 has terms.
-_SAMPLES = {1: 7, 2: 12, 3: 22}
-_MOST_SAMPLES = 24
+#: Sizes at which to trace, for one symbol, two, three, more: one more than a polynomial of degree
+#: 2 has terms. Where a number rounds down, a run of sizes that leaves every rest of a division by
+#: 32. The first primes are few, since tracing runs the model.
+_TRACED = {1: 4, 2: 7, 3: 11}
+_MOST_TRACED, _TRACED_PRIMES, _RUN = 16, 4, 34
+#: Sizes at which to lower alone, which is cheap: enough for degree 4, 3, 3, 2.
+_LOWERED = {1: 7, 2: 12, 3: 22}
+_MOST_LOWERED, _LOWERED_PRIMES = 24, 7
 #: Where a range ends later, lowering is tried at this size.
 _FAR = 1021
 
@@ -55,7 +58,8 @@ class Family:
 
     def __init__(self, symbols: list[Symbol], trace: Callable[[Sizes], Graph]):
         self.symbols = symbols
-        self.samples = _samples(symbols)
+        wanted = _TRACED.get(len(symbols), _MOST_TRACED)
+        self.samples = _samples(symbols, wanted, _TRACED_PRIMES)
         self.graphs = [trace(sample) for sample in self.samples]
         if not symbols:
             return
@@ -177,24 +181,26 @@ class Family:
         return graph
 
     def far(self) -> list[Sizes]:
-        """Sizes beyond the samples: the ends of the ranges, and the middle."""
+        """Sizes beyond the samples: more primes, the ends of the ranges, and the middle."""
+        wanted = _LOWERED.get(len(self.symbols), _MOST_LOWERED)
+        more = _samples(self.symbols, wanted, _LOWERED_PRIMES)
         ends = {s.name: (max(2, s.minimum), max(2, min(s.maximum, _FAR))) for s in self.symbols}
         low, high = ({n: pair[i] for n, pair in ends.items()} for i in (0, 1))
         middle = {n: (a + b) // 2 for n, (a, b) in ends.items()}
         mixed = [low | {n: high[n]} for n in ends] if len(ends) > 1 else []
         found: list[Sizes] = []
-        for sizes in (low, middle, *mixed, high):
+        for sizes in (*more, low, middle, *mixed, high):
             if sizes not in self.samples and sizes not in found:
                 found.append(sizes)
         return found
 
 
-def _samples(symbols: list[Symbol]) -> list[Sizes]:
-    """Sizes at which to trace: primes in the ranges, differently combined."""
+def _samples(symbols: list[Symbol], wanted: int, primes: int) -> list[Sizes]:
+    """Sizes in the ranges: so many primes of each symbol, differently combined."""
     if not symbols:
         return [{}]
-    choices = {s.name: _generic(s) for s in symbols}
-    wanted = min(_SAMPLES.get(len(symbols), _MOST_SAMPLES), _combinations(choices))
+    choices = {s.name: _generic(s, primes) for s in symbols}
+    wanted = min(wanted, math.prod(map(len, choices.values())))
     generator = random.Random(0)
     found: list[Sizes] = []
     # The first in each list together, then each value of each symbol, then anything.
@@ -207,15 +213,8 @@ def _samples(symbols: list[Symbol]) -> list[Sizes]:
     return found
 
 
-def _combinations(choices: Mapping[str, list[int]]) -> int:
-    count = 1
-    for values in choices.values():
-        count *= len(values)
-    return count
-
-
-def _generic(symbol: Symbol) -> list[int]:
-    """Primes in the range; other sizes where it has too few.
+def _generic(symbol: Symbol, primes: int) -> list[int]:
+    """So many primes in the range; other sizes where it has too few.
 
     1 is no sample, since it broadcasts and lies densely in any order. A range with fewer than four
     sizes is left at its upper end, for tracing alone.
@@ -223,9 +222,9 @@ def _generic(symbol: Symbol) -> list[int]:
     low = max(2, symbol.minimum)
     found: list[int] = []
     for size in range(low, min(symbol.maximum, low + 400) + 1):
-        if len(found) < _PRIMES and all(size % d for d in range(2, int(size**0.5) + 1)):
+        if len(found) < primes and all(size % d for d in range(2, int(size**0.5) + 1)):
             found.append(size)
-    for size in range(low, low + _PRIMES):
+    for size in range(low, low + 8):
         if len(found) < 4 and size not in found and (size <= symbol.maximum or size < low + 4):
             found.append(size)
     return found

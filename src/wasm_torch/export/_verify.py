@@ -74,8 +74,11 @@ def _examples(
     symbols = captured.sizes.symbols
     if not symbols:
         return
-    for step in (0, 1, 2):
-        sizes = {s.name: min(s.minimum + _STEPS[(i + step) % 3] * step, s.maximum) for i, s in enumerate(symbols)}
+    for further in (0, 1):
+        sizes = {
+            s.name: min(s.minimum + further * _STEPS[i % len(_STEPS)], s.maximum)
+            for i, s in enumerate(symbols)
+        }
         tensors = [
             resized(tensor, captured.sizes.shape(i, sizes), vary=True)
             for i, tensor in enumerate(captured.example)
