@@ -174,7 +174,9 @@ def export_all(folder: Path) -> list[Case]:
             model.load_state_dict(fresh)
             cases.append(Case(name, method, [x.numpy() for x in inputs], outputs))
     for name, (model, dynamic_shapes, calls) in _varying().items():
-        export_to_wasm(model.eval(), folder / f"{name}.wasm", calls[0], dynamic_shapes=dynamic_shapes)
+        export_to_wasm(
+            model.eval(), folder / f"{name}.wasm", calls[0], dynamic_shapes=dynamic_shapes
+        )
         for inputs in calls:
             with torch.no_grad():
                 outputs = _flat(model(*inputs))

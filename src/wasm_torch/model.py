@@ -18,7 +18,7 @@ import wasm_torch
 from wasm_torch import _C
 from wasm_torch._host import model_engine
 from wasm_torch.compiler.errors import ModelError
-from wasm_torch.compiler.expressions import UNLIMITED, evaluate, parts, shape_text, text
+from wasm_torch.compiler.expressions import UNLIMITED, evaluate, parts, shape_text, sizes_text, text
 from wasm_torch.compiler.package import ModelFile, read
 
 __all__ = ["MemoryStats", "Model", "ModelInputError", "TensorInfo", "load"]
@@ -418,10 +418,9 @@ def _check_memory(entry: dict[str, Any], sizes: dict[str, int]) -> None:
     infos = (*_infos(entry["inputs"]), *_infos(entry["outputs"]))
     total = evaluate(entry["arena_bytes"], sizes) + sum(info.at(sizes).nbytes for info in infos)
     if total >= 1 << 32 or evaluate(entry.get("largest", 0), sizes) > UNLIMITED:
-        listed = ", ".join(f"{name}={size}" for name, size in sizes.items())
         raise MemoryError(
-            f"a call with {listed or 'these inputs'} takes {total} bytes, more than WebAssembly can "
-            "address: use smaller inputs"
+            f"a call with {sizes_text(sizes) or 'these inputs'} takes {total} bytes, more than "
+            "WebAssembly can address: use smaller inputs"
         )
 
 

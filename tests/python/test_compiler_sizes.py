@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,15 +34,21 @@ from wasm_torch.tracing import trace
 pytest.importorskip("wasmtime")
 from compiler_host import ENGINE, Engine, Model, assert_same
 
+pytestmark = pytest.mark.skipif(not ENGINE.exists(), reason="the engine is not built")
+
 PRIMES = [2, 3, 5, 7, 11, 13, 17]
 
 
 # ---- expressions ---------------------------------------------------------------------------------
 def expressions(symbols: str = "ab") -> Any:
     leaf = st.integers(0, 50) | st.sampled_from(symbols)
-    step = lambda inner: st.builds(  # noqa: E731
-        lambda make, x, y: make(x, y), st.sampled_from([add, multiply]), inner, inner
-    ) | st.builds(divide, inner, st.integers(1, 9))
+
+    def step(inner: Any) -> Any:
+        made = st.builds(
+            lambda make, x, y: make(x, y), st.sampled_from([add, multiply]), inner, inner
+        )
+        return made | st.builds(divide, inner, st.integers(1, 9))
+
     return st.recursive(leaf, step, max_leaves=8)
 
 
@@ -70,9 +77,9 @@ def test_products_exceed_what_they_are_made_of() -> None:
 
 
 # ---- interpolation -------------------------------------------------------------------------------
-SAMPLES = [
-    {"a": PRIMES[i % 7], "b": PRIMES[(3 * i + i // 7) % 7]} for i in range(16)
-] + [{"a": 2, "b": n} for n in range(2, 36)]
+SAMPLES = [{"a": PRIMES[i % 7], "b": PRIMES[(3 * i + i // 7) % 7]} for i in range(16)] + [
+    {"a": 2, "b": n} for n in range(2, 36)
+]
 
 
 def fitted(function: Callable[[int, int], int], **options: Any) -> Any:
@@ -155,7 +162,7 @@ def test_doubles_are_exact_quotients() -> None:
 # ---- memory plan ---------------------------------------------------------------------------------
 def test_buffers_share_slots_unless_they_live_together() -> None:
     vectors = [PlanTensor(Buffer("arena", 4 * n), (n,), torch.float32) for n in (100, 50, 80, 10)]
-    launches = [Launch("copy", [b, a]) for a, b in zip(vectors, vectors[1:], strict=False)]
+    launches = [Launch("copy", [b, a]) for a, b in pairwise(vectors)]
     sizes = {id(v.buffer): multiply(4 * v.numel(), "n") for v in vectors}
     slots = plan_slots(launches, sizes, None)
     places = [evaluate(slots.places[id(v.buffer)], {"n": 3}) for v in vectors]
@@ -164,16 +171,15 @@ def test_buffers_share_slots_unless_they_live_together() -> None:
 
 
 # ---- models --------------------------------------------------------------------------------------
-pytestmark = pytest.mark.skipif(not ENGINE.exists(), reason="the engine is not built")
-
-
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return Engine()
 
 
 def family(
-    model: Any, inputs: Callable[..., tuple[Any, ...]], symbols: dict[str, tuple[int, int, int, int]]
+    model: Any,
+    inputs: Callable[..., tuple[Any, ...]],
+    symbols: dict[str, tuple[int, int, int, int]],
 ) -> Family:
     """``symbols``: minimum, maximum, input and dimension by name; ``inputs`` takes the sizes."""
     listed = [Symbol(name, *rest) for name, rest in symbols.items()]
@@ -244,7 +250,13 @@ class Centred(nn.Module):
 
     def forward(self, x: Any) -> Any:
         self.total += x.sum(0)
-        return x - x.mean(0), x.flip(0), x.var(0), torch.cat([x, x[1:] / x.shape[0]]), self.total * 1
+        return (
+            x - x.mean(0),
+            x.flip(0),
+            x.var(0),
+            torch.cat([x, x[1:] / x.shape[0]]),
+            self.total * 1,
+        )
 
 
 def test_states_numbers_and_views(engine: Engine) -> None:

@@ -12,6 +12,9 @@ from typing import Any, TypeAlias
 
 Expression: TypeAlias = Any  # int | str | tuple[str, Expression, Expression], or lists for tuples
 
+Sizes: TypeAlias = dict[str, int]
+"""The sizes of symbols by name."""
+
 #: The largest number of 32-bit arithmetic, and the maximum of a symbol that has none.
 UNLIMITED = 2**31 - 1
 
@@ -42,12 +45,19 @@ def text(expression: Expression) -> str:
     operator, a, b = expression
     if operator == "max":
         return f"max({text(a)}, {text(b)})"
-    return _SIGNS[operator].join(t if t.isidentifier() or t.isdigit() else f"({t})" for t in map(text, (a, b)))
+    return _SIGNS[operator].join(
+        t if t.isidentifier() or t.isdigit() else f"({t})" for t in map(text, (a, b))
+    )
 
 
 def shape_text(shape: Any) -> str:
     """``[batch, 3, 224, 224]``."""
     return f"[{', '.join(map(text, shape))}]"
+
+
+def sizes_text(sizes: Mapping[str, int]) -> str:
+    """``batch=2, length=7``."""
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
 
 
 def add(a: Expression, b: Expression) -> Expression:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.compiler.errors import UnsupportedModel
-from wasm_torch.compiler.expressions import Expression, evaluate
+from wasm_torch.compiler.expressions import Expression, Sizes, evaluate, sizes_text
 from wasm_torch.compiler.graph import Graph, Node, Raw, Value
 from wasm_torch.compiler.interpolate import Interpolator, Quotient
 
@@ -29,8 +29,6 @@ _LOWERED = {1: 7, 2: 12, 3: 22}
 _MOST_LOWERED, _LOWERED_PRIMES = 24, 7
 #: Where a range ends later, lowering is tried at this size.
 _FAR = 1021
-
-Sizes = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,9 @@ class Family:
     # ---- likeness --------------------------------------------------------------------------------
     def _check_alike(self, start: int) -> None:
         """Raises UnsupportedModel where graphs from ``start`` on do other things than the first."""
-        for graph, sizes in zip(self.graphs[max(start, 1) :], self.samples[max(start, 1) :], strict=True):
+        for graph, sizes in zip(
+            self.graphs[max(start, 1) :], self.samples[max(start, 1) :], strict=True
+        ):
             _Likeness(self.graphs[0], graph, self.samples[0], sizes).check()
 
     def _runs(self) -> list[Sizes]:
@@ -112,7 +112,7 @@ class Family:
             yield from ((None, list(v)) for v in zip(*(v.shape for v in values), strict=True))
         for nodes in zip(*(graph.nodes for graph in self.graphs), strict=True):
             for vector in zip(*(list(_flat(node.values)) for node in nodes), strict=True):
-                if isinstance(vector[0], (int, float)):
+                if _is_number(vector[0]):
                     yield nodes[0], list(vector)
             for outputs in zip(*(node.outputs for node in nodes), strict=True):
                 shapes = zip(*(value.shape for value in outputs), strict=True)
@@ -123,8 +123,7 @@ class Family:
         """Finds the formulas of all numbers. Raises UnsupportedModel where there is none."""
         self._fitted = self.interpolator(self.samples)
         for node, vector in self._numbers():
-            if not isinstance(vector[0], bool):
-                self._formula(vector, node)
+            self._formula(vector, node)
 
     def _formula(self, vector: list[Any], node: Node | None) -> Any:
         if all(v == vector[0] for v in vector):
@@ -144,7 +143,7 @@ class Family:
         made: dict[int, Value] = {}
 
         def number(vector: tuple[Any, ...]) -> Any:
-            if not isinstance(vector[0], (int, float)) or isinstance(vector[0], bool):
+            if not _is_number(vector[0]):
                 return vector[0]
             formula = self._formula(list(vector), None)
             if isinstance(formula, Quotient):
@@ -205,7 +204,9 @@ def _samples(symbols: list[Symbol], wanted: int, primes: int) -> list[Sizes]:
     found: list[Sizes] = []
     # The first in each list together, then each value of each symbol, then anything.
     for i in range(max(map(len, choices.values()))):
-        found.append({n: values[(i + k) % len(values)] for k, (n, values) in enumerate(choices.items())})
+        found.append(
+            {n: values[(i + k) % len(values)] for k, (n, values) in enumerate(choices.items())}
+        )
     while len(found) < wanted:
         sizes = {name: generator.choice(values) for name, values in choices.items()}
         if sizes not in found:
@@ -249,17 +250,16 @@ def no_formula(
 ) -> UnsupportedModel:
     """The error of a number that follows no formula."""
     where = place(node) if node is not None else "an input"
-    names = [s.name for s in family.symbols if _varies(vector, samples, s.name)] or list(family.minimums)
-    shown = ", ".join(f"{v} at {sizes_text(s)}" for s, v in list(zip(samples, vector, strict=True))[:3])
+    names = [s.name for s in family.symbols if _varies(vector, samples, s.name)] or list(
+        family.minimums
+    )
+    shown = ", ".join(
+        f"{v} at {sizes_text(s)}" for s, v in list(zip(samples, vector, strict=True))[:3]
+    )
     return UnsupportedModel(
         f"{where}: {what} depends on {' and '.join(names)} by no formula that is known here "
         f"({shown}). Make {' or '.join(names)} a fixed size in dynamic_shapes"
     )
-
-
-def sizes_text(sizes: Sizes) -> str:
-    """``batch=2, length=7``."""
-    return ", ".join(f"{name}={size}" for name, size in sizes.items())
 
 
 def place(node: Node) -> str:
@@ -309,9 +309,7 @@ class _Likeness:
         elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
             for key in a:
                 self._nest(a[key], b[key], node)
-        elif type(a) is not type(b) or (not isinstance(a, (int, float)) and a != b):
-            raise self._error(node, "it has other arguments")
-        elif isinstance(a, bool) and a is not b:
+        elif type(a) is not type(b) or (not _is_number(a) and a != b):
             raise self._error(node, "it has other arguments")
 
     def _value(self, a: Value, b: Value, node: Node | None) -> None:
@@ -333,6 +331,11 @@ class _Likeness:
             f"{where}the model is not the same at {self._sizes}: {why}. Make {self._names} a fixed "
             "size in dynamic_shapes"
         )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether formulas may give it: an int or a float, but no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _kind(op: Any) -> Any:

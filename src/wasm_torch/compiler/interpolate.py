@@ -189,10 +189,10 @@ class _Solver:
                 if rest[row]:
                     part = rest[row] / other[row]
                     rest = [r - part * o for r, o in zip(rest, other, strict=True)]
-            row = next((i for i in range(count) if rest[i]), None)
-            if row is not None:
+            telling = next((i for i in range(count) if rest[i]), None)
+            if telling is not None:
                 self._terms.append((expression, vector))
-                self._rows.append(row)
+                self._rows.append(telling)
                 eliminated.append(rest)
         matrix = [[Fraction(v[row]) for _, v in self._terms] for row in self._rows]
         self._inverse = _inverse(matrix)
@@ -200,7 +200,9 @@ class _Solver:
     def solve(self, values: Vector) -> Expression | None:
         """The sum of the terms with these values; None where there is none."""
         right = [values[row] for row in self._rows]
-        found = [sum((a * b for a, b in zip(r, right, strict=True)), Fraction()) for r in self._inverse]
+        found = [
+            sum((a * b for a, b in zip(r, right, strict=True)), Fraction()) for r in self._inverse
+        ]
         scale = reduce(math.lcm, (f.denominator for f in found), 1)
         whole = [int(f * scale) for f in found]
         used = [(c, e, v) for c, (e, v) in zip(whole, self._terms, strict=True) if c]
@@ -259,7 +261,9 @@ def _product(values: Vector, products: Mapping[Expression, Vector]) -> Expressio
 def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
     """By Gauss and Jordan; the matrix is known to be regular."""
     n = len(matrix)
-    rows: list[list[Any]] = [[*row, *(Fraction(int(i == j)) for j in range(n))] for i, row in enumerate(matrix)]
+    rows: list[list[Any]] = [
+        [*row, *(Fraction(int(i == j)) for j in range(n))] for i, row in enumerate(matrix)
+    ]
     for i in range(n):
         pivot = next(r for r in range(i, n) if rows[r][i])
         rows[i], rows[pivot] = rows[pivot], rows[i]

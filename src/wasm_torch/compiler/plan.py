@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from wasm_torch.compiler.expressions import Expression, add, aligned as aligned_expression, largest
+from wasm_torch.compiler.expressions import Expression, add, largest
+from wasm_torch.compiler.expressions import aligned as aligned_expression
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import ALIGNMENT, aligned

@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 from wasm_torch.compiler.errors import ModelError, UnsupportedModel
-from wasm_torch.compiler.expressions import Expression, largest, parts
-from wasm_torch.compiler.family import Family, Sizes, no_formula, place, same_elements, sizes_text
+from wasm_torch.compiler.expressions import Expression, Sizes, largest, parts, sizes_text
+from wasm_torch.compiler.family import Family, no_formula, place, same_elements
 from wasm_torch.compiler.graph import Graph, Node
 from wasm_torch.compiler.interpolate import Quotient
 from wasm_torch.compiler.lower import Lowered, Patch, Varying, lower
@@ -54,7 +53,9 @@ class _Union:
         self._pair_buffers()
         offsets: dict[int, Expression] = {}
         patches = [self._patches(i, offsets) for i in range(len(self._first.launches))]
-        sizes = {id(b[0]): self._formula([x.bytes for x in b], "memory", None) for b in self._buffers}
+        sizes = {
+            id(b[0]): self._formula([x.bytes for x in b], "memory", None) for b in self._buffers
+        }
         # The plan puts large buffers first, as they are at the largest sample.
         at = max(range(len(self._all)), key=lambda i: math.prod(self._samples[i].values()))
         own = {id(b[at]): sizes[id(b[0])] for b in self._buffers}

@@ -46,8 +46,8 @@ def export_to_wasm(
         dynamic_shapes: which sizes may vary from call to call, as torch.export takes it:
             ``{"x": {0: Dim("batch", min=1, max=16)}}``; with ``methods``, a dict of that for each
             method in which sizes vary. The file runs at any size in the range, which begins at 1 or
-            later. The model is tried out at some 4 to 16 sizes (and at 30 more where strides or pools
-            go over the dimension), so this takes longer than an export at fixed sizes.
+            later. The model is tried out at 4 to 16 sizes, and at 30 more of a dimension over which
+            strides or pools go, so this takes longer than an export at fixed sizes.
         optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
             unused, "O2" for folding batch normalization into convolutions as well, "O3" for all
             passes there are, which today are those of "O2".

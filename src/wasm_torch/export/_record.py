@@ -10,7 +10,8 @@ import torch
 
 import wasm_torch
 from wasm_torch import _C
-from wasm_torch.compiler.family import Family, Sizes, sizes_text
+from wasm_torch.compiler.expressions import Sizes, sizes_text
+from wasm_torch.compiler.family import Family
 from wasm_torch.compiler.graph import Graph, Value
 from wasm_torch.export._capture import Captured, module_path, place_of
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations

@@ -1,4 +1,4 @@
-"""Sizes that vary from call to call: torch.export's symbols, their ranges, and inputs of any size."""
+"""Sizes that vary from call to call: torch.export's symbols, and inputs at any sizes of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import sympy
 import torch
 
-from wasm_torch.compiler.expressions import UNLIMITED
-from wasm_torch.compiler.family import Sizes, Symbol
+from wasm_torch.compiler.expressions import UNLIMITED, Sizes
+from wasm_torch.compiler.family import Symbol
 from wasm_torch.export._errors import ExportError
 
 
@@ -100,7 +99,9 @@ def varying_sizes(
         low, high = _range(program.range_constraints.get(symbol))
         result.symbols.append(Symbol(name, low, high, position, dim, factor, offset))
     if len(set(result.names.values())) < len(result.names):
-        raise ExportError(f"dynamic_shapes uses one name for two sizes: {list(result.names.values())}")
+        raise ExportError(
+            f"dynamic_shapes uses one name for two sizes: {list(result.names.values())}"
+        )
     return result
 
 
@@ -109,7 +110,7 @@ def _reading(size: Any, symbol: Any) -> tuple[int, int] | None:
     if size.free_symbols != {symbol}:
         return None
     factor, offset = size.coeff(symbol, 1), size.subs(symbol, 0)
-    if sympy.simplify(factor * symbol + offset - size) != 0 or not factor.is_integer or factor < 1:
+    if (factor * symbol + offset - size).expand() != 0 or not factor.is_integer or factor < 1:
         return None
     return int(factor), int(offset)
 

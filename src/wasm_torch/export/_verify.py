@@ -12,8 +12,8 @@ import numpy
 import torch
 from torch.utils import _pytree as pytree
 
+from wasm_torch.compiler.expressions import sizes_text
 from wasm_torch.export._capture import Captured, split_example
-from wasm_torch.compiler.family import sizes_text
 from wasm_torch.export._errors import ExportError
 from wasm_torch.export._sizes import resized
 
@@ -85,9 +85,10 @@ def _examples(
         ]
         # Each tensor of the example in the place where it stands; one may stand in several.
         left = iter(tensors)
-        args, kwargs = split_example(example)
-        new = pytree.tree_map(lambda x: next(left) if isinstance(x, torch.Tensor) else x, (args, kwargs))
-        yield f"{name} at {sizes_text(sizes)}", new[1] or new[0], tensors
+        leaves, form = pytree.tree_flatten(split_example(example))
+        new = [next(left) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        args, kwargs = pytree.tree_unflatten(new, form)
+        yield f"{name} at {sizes_text(sizes)}", kwargs or args, tensors
 
 
 #: How far beyond the smallest sizes the file is tried.

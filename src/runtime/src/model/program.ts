@@ -5,7 +5,7 @@
 import type { Engine } from "../core/engine";
 import { checkModule, ModelCode } from "./code";
 import { DTYPES, type TensorData } from "./dtypes";
-import { Damaged, Disposed, ExecutionError, OutOfMemory } from "./errors";
+import { Damaged, Disposed, ExecutionError, ModelInputError, OutOfMemory } from "./errors";
 import { type ModelSink, ModelReader, type Prefix } from "./format";
 import { bytesOf, infoAt, type Manifest, type MethodInfo, MOST_BYTES } from "./manifest";
 import { evaluate, type Sizes, UNLIMITED } from "./sizes";
@@ -117,6 +117,8 @@ export class Program {
   call(name: string, inputs: readonly TensorData[], sizes: Sizes = new Map()): TensorData[] {
     this.#alive();
     const method = this.manifest.methods[name]!;
+    const unknown = method.symbols.find((symbol) => !sizes.has(symbol.name));
+    if (unknown !== undefined) throw new ModelInputError(`the size "${unknown.name}" is missing`);
     const inputInfos = method.inputs.map((info) => infoAt(info, sizes));
     const outputInfos = method.outputs.map((info) => infoAt(info, sizes));
     const arenaBytes = evaluate(method.arena_bytes, sizes);
