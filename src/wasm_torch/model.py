@@ -18,7 +18,14 @@ import wasm_torch
 from wasm_torch import _C
 from wasm_torch._host import model_engine
 from wasm_torch.compiler.errors import ModelError
-from wasm_torch.compiler.expressions import UNLIMITED, evaluate, parts, shape_text, sizes_text, text
+from wasm_torch.compiler.expressions import (
+    UNLIMITED,
+    evaluate,
+    shape_text,
+    sizes_text,
+    symbols_of,
+    text,
+)
 from wasm_torch.compiler.package import ModelFile, read
 
 __all__ = ["MemoryStats", "Model", "ModelInputError", "TensorInfo", "load"]
@@ -397,7 +404,7 @@ def _check_shape(
                     f"{s['name']}={sizes[s['name']]} (input {infos[s['input']].name!r}, dimension "
                     f"{s['dimension']})"
                     for s in symbols
-                    if s["name"] in parts(info.shape[dim])
+                    if s["name"] in symbols_of(info.shape[dim])
                 )
                 raise ModelInputError(
                     f"Sizes must match: input {info.name!r} has size {size} at dimension {dim}, "

@@ -151,6 +151,22 @@ def test_a_rounded_size_needs_samples_of_every_rest() -> None:
     assert Interpolator(few, {"a": 1}).fit(values) is None
 
 
+def test_halves_of_odd_samples_are_no_formula() -> None:
+    odd = [{"a": n} for n in (3, 5, 7, 11, 13)]
+    halves = [(sizes["a"] + 1) // 2 for sizes in odd]
+    assert Interpolator(odd, {"a": 1}).fit(halves) is None
+    more = [*odd, *({"a": n} for n in range(4, 12))]
+    found = Interpolator(more, {"a": 1}).fit([(sizes["a"] + 1) // 2 for sizes in more])
+    assert found == divide(add("a", 1), 2)
+
+
+def test_products_of_sums_are_found_near_them() -> None:
+    tokens = add(multiply("a", "b"), 1)
+    function = lambda a, b: 4 * a * (a * b + 1) ** 3  # noqa: E731
+    assert fitted(function) is None
+    assert holds(fitted(function, near=[tokens]), function)
+
+
 def test_doubles_are_exact_quotients() -> None:
     fit = Interpolator(SAMPLES, {"a": 1, "b": 1})
     assert fit.fit_float([1 / (3 * s["b"]) for s in SAMPLES]) == Quotient(1, multiply(3, "b"))

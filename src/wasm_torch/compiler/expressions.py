@@ -156,3 +156,10 @@ def parts(expression: Expression) -> Iterator[Expression]:
         yield from parts(expression[1])
         yield from parts(expression[2])
     yield expression
+
+
+def symbols_of(expression: Expression) -> set[str]:
+    """The names of the symbols in an expression."""
+    if isinstance(expression, (tuple, list)):
+        return symbols_of(expression[1]) | symbols_of(expression[2])
+    return {expression} if isinstance(expression, str) else set()

@@ -94,9 +94,14 @@ class Family:
         """Further samples for the symbols of which some number is no polynomial."""
         fitted = self.interpolator(self.samples)
         rounded: set[str] = set()
+        near: list[Expression] = []
         for _, vector in self._numbers():
-            if all(type(v) is int for v in vector) and not fitted.polynomial(vector):
-                rounded |= {s for s in self.minimums if _varies(vector, self.samples, s)}
+            if all(isinstance(v, int) for v in vector):
+                found = fitted.fit_unrounded(vector, near)
+                if found is None:
+                    rounded |= {s for s in self.minimums if _varies(vector, self.samples, s)}
+                else:
+                    near.append(found)
         base = {s.name: min(sample[s.name] for sample in self.samples) for s in self.symbols}
         runs: list[Sizes] = []
         for symbol in self.symbols:
@@ -122,14 +127,18 @@ class Family:
     def settle(self) -> None:
         """Finds the formulas of all numbers. Raises UnsupportedModel where there is none."""
         self._fitted = self.interpolator(self.samples)
+        self._near: list[Expression] = []
         for node, vector in self._numbers():
-            self._formula(vector, node)
+            found = self._formula(vector, node)
+            if not isinstance(found, (float, Quotient)):
+                self._near.append(found)
 
     def _formula(self, vector: list[Any], node: Node | None) -> Any:
         if all(v == vector[0] for v in vector):
             return vector[0]
         whole = all(isinstance(v, int) for v in vector)
-        found = self._fitted.fit(vector) if whole else self._fitted.fit_float(vector)
+        fit = self._fitted
+        found = fit.fit(vector, self._near) if whole else fit.fit_float(vector)
         if found is None:
             raise no_formula(self, self.samples, vector, "an argument", node)
         return found
@@ -215,7 +224,7 @@ def _samples(symbols: list[Symbol], wanted: int, primes: int) -> list[Sizes]:
 
 
 def _generic(symbol: Symbol, primes: int) -> list[int]:
-    """So many primes in the range; other sizes where it has too few.
+    """So many primes in the range, but for an even size; others where it has too few.
 
     1 is no sample, since it broadcasts and lies densely in any order. A range with fewer than four
     sizes is left at its upper end, for tracing alone.
@@ -225,6 +234,8 @@ def _generic(symbol: Symbol, primes: int) -> list[int]:
     for size in range(low, min(symbol.maximum, low + 400) + 1):
         if len(found) < primes and all(size % d for d in range(2, int(size**0.5) + 1)):
             found.append(size)
+    if low > 2 and found:
+        found[-1] = low + low % 2  # an even one, for what is halved
     for size in range(low, low + 8):
         if len(found) < 4 and size not in found and (size <= symbol.maximum or size < low + 4):
             found.append(size)

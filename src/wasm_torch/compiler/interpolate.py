@@ -6,11 +6,11 @@ A number of a kernel's arguments (a size, a stride, an offset) is looked for as
 2. a polynomial in the symbols, of growing degree,
 3. ``(p * s + a) // b`` of one symbol, as strides and pools make them; such an *atom* is then a
    variable like the symbols,
-4. a product or a polynomial of symbols and atoms,
+4. a product or a polynomial of symbols, atoms, and sums that are sizes nearby,
 
 with rational coefficients that are found exactly, and holds at every sample, of which there are
-more than coefficients. What holds nowhere near by chance at sizes that are mostly primes is the
-formula.
+more than coefficients. Sizes are mostly primes, at which little holds by chance; a formula that
+divides must hold at sizes of more than one rest.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ from wasm_torch.compiler.expressions import (
     evaluate,
     multiply,
     parts,
+    symbols_of,
 )
 
 #: The highest total degree of products: of symbols alone, and with atoms.
 _PRODUCT_DEGREE, _ATOM_PRODUCT_DEGREE = 6, 4
 _POLYNOMIAL_DEGREE, _MOST_TERMS = 4, 36
+#: Sums that are taken for variables.
+_MOST_SUMS = 4
 #: Divisors of atoms, the likely ones first, and factors of their symbol.
 _DIVISORS = (2, 4, 8, 16, 32, 3, 5, 6, 7, 9, 10, 12, 14, 15, 18, 20, 24, 28, 30)
 _FACTORS = (1, 3, 5)
@@ -62,13 +65,15 @@ class Interpolator:
         self._atoms: dict[Expression, Vector] = {}
         self._products = _products(self._vectors, self.symbols, _PRODUCT_DEGREE)
         self._atom_products: dict[Expression, Vector] = {}
+        self._near_products: dict[tuple[Expression, ...], dict[Expression, Vector]] = {}
         self._solvers: dict[tuple[Expression, ...], list[_Solver]] = {}
         self._known: dict[Vector, Expression | None] = {}
 
     def fit(self, vector: Sequence[int], near: Iterable[Expression] = ()) -> Expression | None:
         """The expression with these values at the samples; None where none is found.
 
-        ``near`` are expressions whose atoms a formula may combine.
+        ``near`` are expressions, such as the sizes of the tensors at hand, that a formula may
+        combine: sums as they are, and the atoms in them.
         """
         values = tuple(vector)
         found = self._known.get(values)
@@ -76,10 +81,12 @@ class Interpolator:
             found = self._known[values] = self._fit(values, near)
         return found
 
-    def polynomial(self, vector: Sequence[int]) -> bool:
-        """Whether no atom is needed."""
+    def fit_unrounded(
+        self, vector: Sequence[int], near: Iterable[Expression] = ()
+    ) -> Expression | None:
+        """As `fit`, without atoms."""
         values = tuple(vector)
-        return _constant(values) or self._in_symbols(values) is not None
+        return values[0] if _constant(values) else self._in_symbols(values, near)
 
     def fit_float(self, vector: Sequence[float]) -> Quotient | None:
         """A quotient of formulas that gives these very doubles."""
@@ -113,18 +120,55 @@ class Interpolator:
         if all(v <= 0 for v in values):
             found = self._fit(tuple(-v for v in values), near)
             return None if found is None else ("-", 0, found)
-        found = self._in_symbols(values)
+        found = self._in_symbols(values, near)
         if found is None:
-            found = _product(values, self._atom_products)
+            found = self._product(values, self._atom_products)
         if found is None:
             found = self._new_atom(values)
         if found is None:
             found = self._in_atoms(values, near)
         return found
 
-    def _in_symbols(self, values: Vector) -> Expression | None:
-        found = _product(values, self._products)
-        return self._polynomial(values, tuple(self.symbols)) if found is None else found
+    def _in_symbols(self, values: Vector, near: Iterable[Expression]) -> Expression | None:
+        found = self._product(values, self._products)
+        if found is None:
+            found = self._polynomial(values, tuple(self.symbols))
+        if found is None:
+            found = self._product(values, self._products_near(near))
+        return found
+
+    def _product(self, values: Vector, products: Mapping[Expression, Vector]) -> Expression | None:
+        """One of the products with a rational factor."""
+        if any(v == 0 for v in values):
+            return None
+        for expression, vector in products.items():
+            scale = vector[0]
+            if values[0] * vector[-1] != values[-1] * scale:
+                continue
+            if all(values[0] * v == own * scale for own, v in zip(values, vector, strict=True)):
+                factor = Fraction(values[0], scale)
+                if self._divides(expression, factor.denominator):
+                    return divide(multiply(factor.numerator, expression), factor.denominator)
+        return None
+
+    def _divides(self, expression: Expression, divisor: int) -> bool:
+        """Whether the samples can tell a division without a rest from one that rounds."""
+        rests = ({n % divisor for n in self._vectors[s]} for s in symbols_of(expression))
+        return divisor == 1 or all(len(found) > 1 for found in rests)
+
+    def _products_near(self, near: Iterable[Expression]) -> dict[Expression, Vector]:
+        """Products of symbols and the sums among these expressions."""
+        listed = [e for e in dict.fromkeys(near) if isinstance(e, tuple) and e[0] in ("+", "-")]
+        sums = tuple(listed[:_MOST_SUMS])
+        if not sums:
+            return {}
+        if sums not in self._near_products:
+            vectors = self._vectors | {e: self._values(e) for e in sums}
+            self._near_products[sums] = _products(vectors, list(vectors), _ATOM_PRODUCT_DEGREE)
+        return self._near_products[sums]
+
+    def _values(self, expression: Expression) -> Vector:
+        return tuple(evaluate(expression, sample) for sample in self.samples)
 
     def _in_atoms(self, values: Vector, near: Iterable[Expression]) -> Expression | None:
         nearby = [p for e in near for p in parts(e) if p in self._atoms]
@@ -136,7 +180,7 @@ class Interpolator:
             self._solvers[variables] = self._make_solvers(variables)
         for solver in self._solvers[variables]:
             found = solver.solve(values)
-            if found is not None:
+            if found is not None and self._divides(*_divided(found)):
                 return found
         return None
 
@@ -243,19 +287,11 @@ def _products(
     return found
 
 
-def _product(values: Vector, products: Mapping[Expression, Vector]) -> Expression | None:
-    """One of the products with a rational factor."""
-    first = values[0]
-    if any(v == 0 for v in values):
-        return None
-    for expression, vector in products.items():
-        scale = vector[0]
-        if first * vector[-1] != values[-1] * scale:
-            continue
-        if all(first * v == own * scale for own, v in zip(values, vector, strict=True)):
-            factor = Fraction(first, scale)
-            return divide(multiply(factor.numerator, expression), factor.denominator)
-    return None
+def _divided(expression: Expression) -> tuple[Expression, int]:
+    """The dividend and the divisor of an expression that a polynomial gave."""
+    if isinstance(expression, tuple) and expression[0] == "floordiv":
+        return expression[1], expression[2]
+    return expression, 1
 
 
 def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:

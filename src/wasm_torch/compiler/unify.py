@@ -47,15 +47,15 @@ class _Union:
         self._fitted = family.interpolator(self._samples)
         self._buffers: list[list[Buffer]] = []
         self._numbers: list[Expression] = []
+        #: What was found in the launches that take a buffer, by the buffer's id.
+        self._near: dict[int, list[Expression]] = {}
 
     def lowered(self, in_place: bool) -> Lowered:
         self._check_launches()
         self._pair_buffers()
         offsets: dict[int, Expression] = {}
         patches = [self._patches(i, offsets) for i in range(len(self._first.launches))]
-        sizes = {
-            id(b[0]): self._formula([x.bytes for x in b], "memory", None) for b in self._buffers
-        }
+        sizes = {id(buffers[0]): self._bytes(buffers) for buffers in self._buffers}
         # The plan puts large buffers first, as they are at the largest sample.
         at = max(range(len(self._all)), key=lambda i: math.prod(self._samples[i].values()))
         own = {id(b[at]): sizes[id(b[0])] for b in self._buffers}
@@ -167,10 +167,16 @@ class _Union:
                 found.append(Patch(offset, kind, formula))
         for k, field in enumerate(first.fields):
             if isinstance(field, PlanTensor):
+                self._near.setdefault(id(field.buffer), []).extend(near)
                 fields = [launch.fields[k] for launch in launches]
                 vector = [t.storage_offset() * t.itemsize for t in fields]
                 offsets[id(field)] = self._formula(vector, "an offset", first.node, near)
         return found
+
+    def _bytes(self, buffers: list[Buffer]) -> Expression:
+        """The size of a buffer, from its size at each sample."""
+        near = self._near.get(id(buffers[0]), [])
+        return self._formula([buffer.bytes for buffer in buffers], "memory", None, near)
 
     def _formula(
         self, vector: list[int], what: str, node: int | None, near: Iterable[Expression] = ()

@@ -56,7 +56,7 @@ def dimension_names(
                 walk(item, part)
 
     if isinstance(dynamic_shapes, Mapping):
-        walk(dict(inspect.signature(forward).bind(*args, **kwargs).arguments), dynamic_shapes)
+        walk(inspect.signature(forward).bind(*args, **kwargs).arguments | kwargs, dynamic_shapes)
     else:
         walk([*args, *kwargs.values()], dynamic_shapes)
     return named
@@ -81,14 +81,11 @@ def varying_sizes(
                 continue
             for symbol in sorted(size.free_symbols, key=str):
                 label = named.get(id(tensor), {}).get(dim) or f"{name}_{dim}"
-                if symbol not in result.names:
-                    result.names[symbol] = label
-                read = _reading(size, symbol)
-                if read is not None and sources.get(symbol, (0, 0, 2, 0))[2] > read[0]:
+                read, known = _reading(size, symbol), sources.get(symbol)
+                if read is not None and (known is None or read[0] < known[2]):
                     sources[symbol] = (position, dim, *read)
                     result.names[symbol] = label
-                elif read is not None:
-                    sources.setdefault(symbol, (position, dim, *read))
+                result.names.setdefault(symbol, label)
     for symbol, name in result.names.items():
         if symbol not in sources:
             raise ExportError(
