@@ -189,10 +189,33 @@ const VARYING: MethodInfo = {
 };
 
 test("sizes that vary are read off the inputs", () => {
-  const bound = bindInputs("forward", VARYING, [[[1, 2], [3, 4], [5, 6]], [[1, 2], [3, 4], [5, 6]]]);
-  assert.deepEqual([...bound.sizes], [["batch", 3], ["half", 1]]);
+  const bound = bindInputs("forward", VARYING, [
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+  ]);
+  assert.deepEqual(
+    [...bound.sizes],
+    [
+      ["batch", 3],
+      ["half", 1],
+    ],
+  );
   const flat = bindInputs("forward", VARYING, [new Float32Array(4), new BigInt64Array(12)]);
-  assert.deepEqual([...flat.sizes], [["batch", 2], ["half", 3]]);
+  assert.deepEqual(
+    [...flat.sizes],
+    [
+      ["batch", 2],
+      ["half", 3],
+    ],
+  );
   const given = { ids: tensor([[1, 2, 3, 4]], undefined, "int64"), x: new Float32Array(2) };
   assert.deepEqual(Object.fromEntries(bindInputs("forward", VARYING, [given]).sizes), {
     batch: 1,
@@ -219,18 +242,27 @@ test("sizes out of their range, and sizes that do not agree, are named", () => {
     ],
     [[tensor([1, 2]), ids(1, 2)], /"x" has shape \[2\]; the model was exported for \[batch, 2\]/],
     [[new Float32Array(3), ids(1, 2)], /"x" has 3 elements, which do not fill \[batch, 2\]/],
-    [[x(2), ids(2, 4), 1], /forward takes 2 \(x: float32\[batch, 2\], ids: int64\[batch, 2 \* half\]/],
+    [
+      [x(2), ids(2, 4), 1],
+      /forward takes 2 \(x: float32\[batch, 2\], ids: int64\[batch, 2 \* half\]/,
+    ],
   ] as [never[], RegExp][]) {
-    assert.throws(() => bindInputs("forward", VARYING, given), (error: Error) => {
-      assert.ok(error instanceof ModelInputError);
-      assert.match(error.message, message);
-      return true;
-    });
+    assert.throws(
+      () => bindInputs("forward", VARYING, given),
+      (error: Error) => {
+        assert.ok(error instanceof ModelInputError);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
   }
   const both: MethodInfo = {
     ...VARYING,
     inputs: [{ name: "x", dtype: "float32", shape: ["batch", "half"] }],
-    symbols: [{ ...SYMBOL, name: "batch" }, { ...SYMBOL, name: "half", dimension: 1 }],
+    symbols: [
+      { ...SYMBOL, name: "batch" },
+      { ...SYMBOL, name: "half", dimension: 1 },
+    ],
     input_tree: [0],
   };
   assert.throws(
@@ -246,7 +278,17 @@ test("expressions are evaluated, written and checked", () => {
   assert.equal(textOf(half), "(h + 1) // 2");
   assert.equal(textOf(["max", half, 3]), "max((h + 1) // 2, 3)");
   checkExpression(half, new Set(["h"]), "a size");
-  for (const bad of ["w", -1, 1.5, null, [], ["+", 1], ["^", 1, 2], ["floordiv", 1, 0], ["floordiv", 1, "h"]]) {
+  for (const bad of [
+    "w",
+    -1,
+    1.5,
+    null,
+    [],
+    ["+", 1],
+    ["^", 1, 2],
+    ["floordiv", 1, 0],
+    ["floordiv", 1, "h"],
+  ]) {
     assert.throws(() => checkExpression(bad, new Set(["h"]), "a size"), /damaged \(a size\)/);
   }
 });

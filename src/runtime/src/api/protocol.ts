@@ -13,10 +13,7 @@ export interface Calls {
   load: [{ source: string | Blob }, { model: number; manifest: Manifest }];
   /** Aborts a load. */
   abort: [{ request: number }, void];
-  call: [
-    { model: number; method: string; inputs: TensorData[]; sizes: Sizes },
-    TensorData[],
-  ];
+  call: [{ model: number; method: string; inputs: TensorData[]; sizes: Sizes }, TensorData[]];
   resetState: [{ model: number }, void];
   dispose: [{ model: number }, void];
   stats: [undefined, MemoryStats];

@@ -50,7 +50,9 @@ export function textOf(expression: Expression): string {
   if (typeof expression !== "object") return String(expression);
   const [operator, ...operands] = expression;
   if (operator === "max") return `max(${operands.map(textOf).join(", ")})`;
-  const parts = operands.map((part) => (typeof part === "object" ? `(${textOf(part)})` : `${part}`));
+  const parts = operands.map((part) =>
+    typeof part === "object" ? `(${textOf(part)})` : `${part}`,
+  );
   return parts.join(` ${operator === "floordiv" ? "//" : operator} `);
 }
 
