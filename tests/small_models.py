@@ -1,4 +1,4 @@
-"""Six small models that use different parts of the compiler, with inputs and torch's results."""
+"""Small models that use different parts of the compiler, with inputs and torch's results."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import torch
 from torch import nn
+from torch.export import Dim
 
 from wasm_torch.export import export_to_wasm
 
@@ -94,6 +95,11 @@ class Codec(nn.Module):
         return torch.tanh(code @ self.basis)
 
 
+#: Exported with sizes that vary, and called at several.
+BATCH, LENGTH = Dim("batch", min=1, max=16), Dim("length", min=1, max=256)
+SIDES = {0: BATCH, 2: Dim("height", min=16, max=128), 3: Dim("width", min=16, max=128)}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One method of one model: inputs by position, and what torch gives, flat and in order."""
@@ -131,8 +137,27 @@ def _built() -> dict[str, tuple[nn.Module, dict[str, tuple[torch.Tensor, ...]]]]
     }
 
 
+def _varying() -> dict[str, tuple[nn.Module, Any, list[tuple[torch.Tensor, ...]]]]:
+    """Models, their dynamic_shapes, and inputs of several sizes, the first being the example."""
+    generator = torch.Generator().manual_seed(2)
+    pictures = [(2, 24, 40), (1, 16, 16), (3, 61, 35)]
+    texts = [(2, 7), (1, 1), (3, 200)]
+    return {
+        "pictures": (
+            Picture(),
+            {"x": SIDES},
+            [(torch.randn(n, 3, h, w, generator=generator),) for n, h, w in pictures],
+        ),
+        "sentences": (
+            Sentence(),
+            {"ids": {0: BATCH, 1: LENGTH}},
+            [(torch.arange(n * k).reshape(n, k) % 50,) for n, k in texts],
+        ),
+    }
+
+
 def export_all(folder: Path) -> list[Case]:
-    """Writes the six files, NAME.wasm, and what each should give as cases.json and .bin files."""
+    """Writes the files, NAME.wasm, and what each should give as cases.json and .bin files."""
     cases = []
     for name, (model, methods) in _built().items():
         model.eval()
@@ -148,6 +173,14 @@ def export_all(folder: Path) -> list[Case]:
                 outputs = _flat(getattr(model, method)(*inputs))
             model.load_state_dict(fresh)
             cases.append(Case(name, method, [x.numpy() for x in inputs], outputs))
+    for name, (model, dynamic_shapes, calls) in _varying().items():
+        export_to_wasm(
+            model.eval(), folder / f"{name}.wasm", calls[0], dynamic_shapes=dynamic_shapes
+        )
+        for inputs in calls:
+            with torch.no_grad():
+                outputs = _flat(model(*inputs))
+            cases.append(Case(name, "forward", [x.numpy() for x in inputs], outputs))
     _write(folder, cases)
     return cases
 
@@ -155,12 +188,12 @@ def export_all(folder: Path) -> list[Case]:
 def _write(folder: Path, cases: list[Case]) -> None:
     """The cases for hosts in JavaScript: arrays as files of raw elements."""
     listed = []
-    for case in cases:
+    for number, case in enumerate(cases):
         entry: dict[str, Any] = {"model": case.model, "method": case.method}
         for kind, arrays in (("inputs", case.inputs), ("outputs", case.outputs)):
             entry[kind] = []
             for i, array in enumerate(arrays):
-                name = f"{case.model}.{case.method}.{kind}{i}.bin"
+                name = f"{number}.{case.model}.{case.method}.{kind}{i}.bin"
                 (folder / name).write_bytes(numpy.ascontiguousarray(array).tobytes())
                 entry[kind].append({"file": name, "shape": array.shape, "dtype": str(array.dtype)})
         listed.append(entry)

@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -17,6 +18,14 @@ import wasm_torch
 from wasm_torch import _C
 from wasm_torch._host import model_engine
 from wasm_torch.compiler.errors import ModelError
+from wasm_torch.compiler.expressions import (
+    UNLIMITED,
+    evaluate,
+    shape_text,
+    sizes_text,
+    symbols_of,
+    text,
+)
 from wasm_torch.compiler.package import ModelFile, read
 
 __all__ = ["MemoryStats", "Model", "ModelInputError", "TensorInfo", "load"]
@@ -28,16 +37,25 @@ class ModelInputError(ModelError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One input or output: its name, the name of its dtype, and its shape."""
+    """One input or output: its name, the name of its dtype, and its shape.
+
+    A size that varies from call to call is the name of a symbol, such as "batch", or an expression
+    of symbols: ``("floordiv", ("+", "height", 1), 2)``.
+    """
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[Any, ...]
 
     @property
     def nbytes(self) -> int:
-        """Its size in bytes."""
+        """Its size in bytes. Raises TypeError where the shape varies."""
         return math.prod(self.shape) * _C.dtype_by_name(self.dtype).itemsize
+
+    def at(self, sizes: Mapping[str, int]) -> TensorInfo:
+        """The same tensor at these sizes of the symbols."""
+        shape = tuple(evaluate(size, sizes) for size in self.shape)
+        return TensorInfo(self.name, self.dtype, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +164,17 @@ class Model:
         self._require_memory()
         infos = _infos(entry["inputs"])
         args, kwargs = _flatten(entry["input_tree"], infos, args, kwargs)
-        tensors = _bind(infos, args, kwargs, method)
+        tensors, sizes = _bind(infos, entry["symbols"], args, kwargs, method)
+        _check_memory(entry, sizes)
         with self._engine.lock:
             self._require_memory()
-            results = self._run(method, entry, tensors)
+            results = self._run(method, entry, tensors, sizes)
         names = [output["name"] for output in entry["outputs"]]
         return dict(zip(names, results, strict=True))
 
-    def _run(self, method: str, entry: dict[str, Any], tensors: list[Any]) -> list[Any]:
+    def _run(
+        self, method: str, entry: dict[str, Any], tensors: list[Any], sizes: dict[str, int]
+    ) -> list[Any]:
         engine, blocks = self._engine, []
 
         def allocate(size: int) -> int:
@@ -165,11 +186,12 @@ class Model:
             for tensor in tensors:
                 words.append(allocate(tensor.nbytes))
                 engine.write(words[-1], _C.to_bytes(tensor))
-            outputs = _infos(entry["outputs"])
+            outputs = [info.at(sizes) for info in _infos(entry["outputs"])]
             addresses = [allocate(info.nbytes) for info in outputs]
             words += addresses
             words += [self._state_address(s["weight"]) for s in entry["states"]]
-            arena = allocate(entry["arena_bytes"])
+            words += sizes.values()
+            arena = allocate(evaluate(entry["arena_bytes"], sizes))
             call = allocate(4 * max(len(words), 1))
             engine.write(call, struct.pack(f"<{len(words)}I", *words))
             status = self._module.run(method, call, arena)
@@ -275,7 +297,7 @@ def _infos(entries: list[dict[str, Any]]) -> tuple[TensorInfo, ...]:
 
 
 def _listed(infos: tuple[TensorInfo, ...]) -> str:
-    return ", ".join(f"{info.name}: {info.dtype}{list(info.shape)}" for info in infos)
+    return ", ".join(f"{info.name}: {info.dtype}{shape_text(info.shape)}" for info in infos)
 
 
 def _flatten(
@@ -308,9 +330,13 @@ def _flatten(
 
 
 def _bind(
-    infos: tuple[TensorInfo, ...], args: tuple[Any, ...], kwargs: dict[str, Any], method: str
-) -> list[Any]:
-    """One dense tensor for each input."""
+    infos: tuple[TensorInfo, ...],
+    symbols: list[dict[str, Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    method: str,
+) -> tuple[list[Any], dict[str, int]]:
+    """One dense tensor for each input, and the sizes of the symbols."""
     takes = f"{method} takes {len(infos)} ({', '.join(i.name for i in infos)})"
     if len(args) > len(infos):
         raise ModelInputError(f"{len(args)} inputs were given; {takes}")
@@ -325,17 +351,88 @@ def _bind(
     missing = [info.name for info in infos if info.name not in given]
     if missing:
         raise ModelInputError(f"input {', '.join(map(repr, missing))} is missing; {takes}")
-    return [_fitting(info, given[info.name]) for info in infos]
+    tensors = [_as_tensor(given[info.name]) for info in infos]
+    sizes = _sizes(infos, symbols, tensors)
+    for info, tensor in zip(infos, tensors, strict=True):
+        _check_shape(info, tensor, symbols, sizes, infos)
+    return [
+        _of_dtype(info, given[info.name], tensor)
+        for info, tensor in zip(infos, tensors, strict=True)
+    ], sizes
 
 
-def _fitting(info: TensorInfo, value: Any) -> Any:
-    tensor = _as_tensor(value)
-    wanted = _C.dtype_by_name(info.dtype)
-    if tuple(tensor.shape) != info.shape:
-        raise ModelInputError(
-            f"input {info.name!r} has shape {list(tensor.shape)}; the model was exported for "
-            f"{list(info.shape)}"
+def _sizes(
+    infos: tuple[TensorInfo, ...], symbols: list[dict[str, Any]], tensors: list[Any]
+) -> dict[str, int]:
+    """The sizes of the symbols, each read from its input and checked against its range."""
+    sizes: dict[str, int] = {}
+    for symbol in symbols:
+        info, tensor = infos[symbol["input"]], tensors[symbol["input"]]
+        dim, factor, offset = symbol["dimension"], symbol["factor"], symbol["offset"]
+        if tensor.dim() != len(info.shape):
+            raise _wrong_shape(info, tensor)
+        low, high = (factor * symbol[key] + offset for key in ("minimum", "maximum"))
+        size = tensor.shape[dim]
+        value, rest = divmod(size - offset, factor)
+        if rest or not low <= size <= high:
+            limit = f"in [{low}, {high}]" if symbol["maximum"] < UNLIMITED else f"at least {low}"
+            multiple = f", in steps of {factor}" if factor > 1 else ""
+            raise ModelInputError(
+                f"input {info.name!r} has size {size} at dimension {dim}; expected "
+                f"{symbol['name']!r} to be {limit}{multiple}"
+            )
+        sizes[symbol["name"]] = value
+    return sizes
+
+
+def _check_shape(
+    info: TensorInfo,
+    tensor: Any,
+    symbols: list[dict[str, Any]],
+    sizes: dict[str, int],
+    infos: tuple[TensorInfo, ...],
+) -> None:
+    """Every size must be what the file says for the sizes of the symbols."""
+    shape = tuple(tensor.shape)
+    wanted = info.at(sizes).shape
+    if shape == wanted:
+        return
+    if len(shape) == len(wanted):
+        for dim, (size, expected) in enumerate(zip(shape, wanted, strict=True)):
+            if size != expected and not isinstance(info.shape[dim], int):
+                known = ", ".join(
+                    f"{s['name']}={sizes[s['name']]} (input {infos[s['input']].name!r}, dimension "
+                    f"{s['dimension']})"
+                    for s in symbols
+                    if s["name"] in symbols_of(info.shape[dim])
+                )
+                raise ModelInputError(
+                    f"Sizes must match: input {info.name!r} has size {size} at dimension {dim}, "
+                    f"where {text(info.shape[dim])} is {expected} with {known}"
+                )
+    raise _wrong_shape(info, tensor)
+
+
+def _wrong_shape(info: TensorInfo, tensor: Any) -> ModelInputError:
+    return ModelInputError(
+        f"input {info.name!r} has shape {list(tensor.shape)}; the model was exported for "
+        f"{shape_text(info.shape)}"
+    )
+
+
+def _check_memory(entry: dict[str, Any], sizes: dict[str, int]) -> None:
+    """Refuses sizes whose call would count beyond 32 bits, before anything is written."""
+    infos = (*_infos(entry["inputs"]), *_infos(entry["outputs"]))
+    total = evaluate(entry["arena_bytes"], sizes) + sum(info.at(sizes).nbytes for info in infos)
+    if total >= 1 << 32 or evaluate(entry.get("largest", 0), sizes) > UNLIMITED:
+        raise MemoryError(
+            f"a call with {sizes_text(sizes) or 'these inputs'} takes {total} bytes, more than "
+            "WebAssembly can address: use smaller inputs"
         )
+
+
+def _of_dtype(info: TensorInfo, value: Any, tensor: Any) -> Any:
+    wanted = _C.dtype_by_name(info.dtype)
     if tensor.dtype is not wanted:
         same_kind = tensor.dtype.is_floating_point == wanted.is_floating_point
         if isinstance(value, (list, tuple, int, float)) or (same_kind and wanted is not _C.bool):

@@ -5,9 +5,9 @@ import { pathToFileURL } from "node:url";
 import { runCases } from "./pages/cases.mjs";
 
 const [dist, folder, options] = process.argv.slice(2);
-const { WASMTorch } = await import(pathToFileURL(join(dist, "wasm-torch.js")).href);
+const { WASMTorch, tensor } = await import(pathToFileURL(join(dist, "wasm-torch.js")).href);
 const runtime = await WASMTorch.init(JSON.parse(options));
 const read = (name) => readFile(join(folder, name));
-const cases = await runCases(runtime, read, (name) => join(folder, name));
+const cases = await runCases(runtime, tensor, read, (name) => join(folder, name));
 console.log(JSON.stringify({ variant: runtime.variant, threads: runtime.threads, cases }));
 runtime.dispose();

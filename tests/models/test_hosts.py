@@ -1,4 +1,4 @@
-"""Six small models in all hosts: each gives torch's results."""
+"""Small models in all hosts: each gives torch's results."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ RUN = """async (options) => {
     const runtime = await WASMTorch.init(options);
     const get = async (name) => (await fetch(`models/${name}`)).arrayBuffer();
     const read = async (name) => new Uint8Array(await get(name));
-    const cases = await runCases(runtime, read, (name) => `models/${name}`);
+    const cases = await runCases(runtime, WASMTorch.tensor, read, (name) => `models/${name}`);
     const { variant, threads, singleThreadedBecause } = runtime;
     runtime.dispose();
     return { variant, threads, singleThreadedBecause, cases };

@@ -28,7 +28,8 @@ def check(answer: dict[str, Any]) -> None:
 
 
 def test_node(package: Path, folder: Path) -> None:
-    command = ["node", str(DRIVER), str(package), str(folder / "sentence.wasm")]
+    files = [str(folder / f"{name}.wasm") for name in ("sentence", "sentences")]
+    command = ["node", str(DRIVER), str(package), *files]
     ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     check(json.loads(ran.stdout))
 
@@ -37,6 +38,8 @@ RUN = """async () => {
     const runtime = await WASMTorch.init();
     const good = new Uint8Array(await (await fetch("models/sentence.wasm")).arrayBuffer());
     const refusals = await refused(runtime, good, "models/missing.wasm");
+    const { tensor } = WASMTorch;
+    refusals.push(...(await refusedSizes(runtime, tensor, "models/sentences.wasm")));
     const soak = await soaked(runtime, good, 1000, 50);
     runtime.dispose();
     const late = await runtime.loadModel(good).catch((error) => error.name);

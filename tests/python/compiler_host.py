@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import wasmtime
 
 from wasm_torch import _C
 from wasm_torch.compiler import read
+from wasm_torch.compiler.expressions import evaluate
 
 ENGINE = Path(__file__).parents[2] / "build" / "engine" / "simd.wasm"
 
@@ -119,15 +121,19 @@ class Model:
 
     def __call__(self, *inputs: Any, method: str = "forward") -> list[Any]:
         described, engine = self.manifest["methods"][method], self.engine
-        self.arena.set_value(engine.store, engine.allocate(described["arena_bytes"]))
+        sizes = {s["name"]: inputs[s["input"]].shape[s["dimension"]] for s in described["symbols"]}
+        arena = evaluate(described["arena_bytes"], sizes)
+        self.arena.set_value(engine.store, engine.allocate(arena))
         words = []
         for tensor, want in zip(inputs, described["inputs"], strict=True):
-            assert list(tensor.shape) == want["shape"] and tensor.dtype.name == want["dtype"]
+            assert list(tensor.shape) == [evaluate(n, sizes) for n in want["shape"]]
+            assert tensor.dtype.name == want["dtype"]
             data = _C.to_bytes(tensor)
             words.append(engine.allocate(len(data)))
             engine.write(words[-1], data)
-        outputs = [self._output(want) for want in described["outputs"]]
+        outputs = [self._output(want, sizes) for want in described["outputs"]]
         words += [address for address, *_ in outputs] + self.states[method]
+        words += sizes.values()
         block = engine.allocate(4 * len(words))
         engine.write(block, struct.pack(f"<{len(words)}I", *words))
         status = self.exports[f"method:{method}"](engine.store, block)
@@ -147,10 +153,10 @@ class Model:
     def _tensor(self, address: int, size: int, dtype: Any, shape: tuple[int, ...]) -> Any:
         return _C.from_buffer(self.engine.read(address, size), dtype, shape)
 
-    def _output(self, want: dict[str, Any]) -> tuple[int, int, Any, tuple[int, ...]]:
+    def _output(
+        self, want: dict[str, Any], sizes: dict[str, int]
+    ) -> tuple[int, int, Any, tuple[int, ...]]:
         dtype = _C.dtype_by_name(want["dtype"])
-        count = 1
-        for n in want["shape"]:
-            count *= n
-        size = count * dtype.itemsize
-        return self.engine.allocate(size), size, dtype, tuple(want["shape"])
+        shape = tuple(evaluate(n, sizes) for n in want["shape"])
+        size = math.prod(shape) * dtype.itemsize
+        return self.engine.allocate(size), size, dtype, shape

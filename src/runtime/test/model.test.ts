@@ -5,6 +5,7 @@ import { fromNumbers, toNumbers } from "../src/model/dtypes";
 import { describeError, errorFrom, ModelInputError, Truncated } from "../src/model/errors";
 import { crc32, ModelReader } from "../src/model/format";
 import { checkedManifest, type MethodInfo } from "../src/model/manifest";
+import { checkExpression, evaluate, type Expression, textOf, UNLIMITED } from "../src/model/sizes";
 import { Tensor, tensor } from "../src/model/tensor";
 import { startEngine } from "./engines";
 
@@ -99,6 +100,7 @@ const METHOD: MethodInfo = {
   input_tree: [0, 1],
   output_tree: { first: 0, rest: [1, null] },
   states: [],
+  symbols: [],
   arena_bytes: 0,
   nodes: [],
 };
@@ -120,7 +122,7 @@ test("inputs go in by position, by name, flat, and from other integers", () => {
     [[1, 2, 3, 4], BigInt64Array.of(5n, 6n, 7n)],
     [Float64Array.of(1, 2, 3, 4), [5, 6, 7]],
   ]) {
-    assert.deepEqual(bindInputs("forward", METHOD, given as never), wanted);
+    assert.deepEqual(bindInputs("forward", METHOD, given as never).inputs, wanted);
   }
 });
 
@@ -155,10 +157,10 @@ test("inputs that do not fit are refused, and the message says what is wanted", 
 test("nests go in and come out as the model was exported with", () => {
   const nested: MethodInfo = { ...METHOD, input_tree: [{ picture: 0 }, [1]] };
   const x = new Float32Array(4);
-  const bound = bindInputs("forward", nested, [{ picture: x }, [[1, 2, 3]]]);
+  const bound = bindInputs("forward", nested, [{ picture: x }, [[1, 2, 3]]]).inputs;
   assert.equal(bound[0], x);
   assert.deepEqual(bound[1], BigInt64Array.of(1n, 2n, 3n));
-  assert.equal(bindInputs("forward", nested, [x, [1, 2, 3]])[0], x, "flat works, too");
+  assert.equal(bindInputs("forward", nested, [x, [1, 2, 3]]).inputs[0], x, "flat works, too");
   const out = nestOutputs(METHOD, [Float32Array.of(1), Float32Array.of(2)]) as {
     first: Tensor;
     rest: [Tensor, null];
@@ -166,6 +168,129 @@ test("nests go in and come out as the model was exported with", () => {
   assert.equal(out.first.item(), 1);
   assert.equal(out.rest[0].item(), 2);
   assert.equal(out.rest[1], null);
+});
+
+const SYMBOL = { minimum: 1, maximum: 8, input: 0, dimension: 0, factor: 1, offset: 0 };
+
+const VARYING: MethodInfo = {
+  ...METHOD,
+  inputs: [
+    { name: "x", dtype: "float32", shape: ["batch", 2] },
+    { name: "ids", dtype: "int64", shape: ["batch", ["*", 2, "half"]] },
+  ],
+  outputs: [
+    { name: "a", dtype: "float32", shape: [["+", "batch", 1]] },
+    { name: "b", dtype: "float32", shape: [["max", ["floordiv", "half", 2], "batch"]] },
+  ],
+  symbols: [
+    { ...SYMBOL, name: "batch" },
+    { ...SYMBOL, name: "half", maximum: UNLIMITED, input: 1, dimension: 1, factor: 2 },
+  ],
+};
+
+test("sizes that vary are read off the inputs", () => {
+  const bound = bindInputs("forward", VARYING, [
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+  ]);
+  assert.deepEqual(
+    [...bound.sizes],
+    [
+      ["batch", 3],
+      ["half", 1],
+    ],
+  );
+  const flat = bindInputs("forward", VARYING, [new Float32Array(4), new BigInt64Array(12)]);
+  assert.deepEqual(
+    [...flat.sizes],
+    [
+      ["batch", 2],
+      ["half", 3],
+    ],
+  );
+  const given = { ids: tensor([[1, 2, 3, 4]], undefined, "int64"), x: new Float32Array(2) };
+  assert.deepEqual(Object.fromEntries(bindInputs("forward", VARYING, [given]).sizes), {
+    batch: 1,
+    half: 2,
+  });
+  const { sizes } = flat;
+  const data = [new Float32Array(3), new Float32Array(2)];
+  const { first, rest } = nestOutputs(VARYING, data, sizes) as { first: Tensor; rest: Tensor[] };
+  assert.deepEqual([first.shape, rest[0]!.shape], [[3], [2]]);
+});
+
+test("sizes out of their range, and sizes that do not agree, are named", () => {
+  const ids = (rows: number, columns: number) => {
+    return tensor(new BigInt64Array(rows * columns), [rows, columns]);
+  };
+  const x = (rows: number) => tensor(new Float32Array(2 * rows), [rows, 2]);
+  for (const [given, message] of [
+    [[x(9), ids(9, 2)], /"x" has size 9 at dimension 0; expected "batch" to be in \[1, 8\]$/],
+    [[x(0), ids(0, 2)], /"x" has size 0 at dimension 0; expected "batch" to be in \[1, 8\]$/],
+    [[x(2), ids(2, 3)], /size 3 at dimension 1; expected "half" to be at least 2, in steps of 2/],
+    [
+      [x(2), ids(3, 2)],
+      /Sizes must match: input "ids" has size 3 at .* 0, where batch is 2 with batch=2 \(input "x"/,
+    ],
+    [[tensor([1, 2]), ids(1, 2)], /"x" has shape \[2\]; the model was exported for \[batch, 2\]/],
+    [[new Float32Array(3), ids(1, 2)], /"x" has 3 elements, which do not fill \[batch, 2\]/],
+    [
+      [x(2), ids(2, 4), 1],
+      /forward takes 2 \(x: float32\[batch, 2\], ids: int64\[batch, 2 \* half\]/,
+    ],
+  ] as [never[], RegExp][]) {
+    assert.throws(
+      () => bindInputs("forward", VARYING, given),
+      (error: Error) => {
+        assert.ok(error instanceof ModelInputError);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  }
+  const both: MethodInfo = {
+    ...VARYING,
+    inputs: [{ name: "x", dtype: "float32", shape: ["batch", "half"] }],
+    symbols: [
+      { ...SYMBOL, name: "batch" },
+      { ...SYMBOL, name: "half", dimension: 1 },
+    ],
+    input_tree: [0],
+  };
+  assert.throws(
+    () => bindInputs("forward", both, [new Float32Array(6)]),
+    /varies in more than one dimension: give tensor\(data, shape\) for \[batch, half\]/,
+  );
+});
+
+test("expressions are evaluated, written and checked", () => {
+  const sizes = new Map([["h", 7]]);
+  const half: Expression = ["floordiv", ["+", "h", 1], 2];
+  assert.equal(evaluate(["-", ["max", half, ["*", 3, "h"]], 1], sizes), 20);
+  assert.equal(textOf(half), "(h + 1) // 2");
+  assert.equal(textOf(["max", half, 3]), "max((h + 1) // 2, 3)");
+  checkExpression(half, new Set(["h"]), "a size");
+  for (const bad of [
+    "w",
+    -1,
+    1.5,
+    null,
+    [],
+    ["+", 1],
+    ["^", 1, 2],
+    ["floordiv", 1, 0],
+    ["floordiv", 1, "h"],
+  ]) {
+    assert.throws(() => checkExpression(bad, new Set(["h"]), "a size"), /damaged \(a size\)/);
+  }
 });
 
 test("a reader of no bytes, few bytes and foreign bytes says so", () => {

@@ -22,7 +22,20 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--warm-up", type=float, default=1.0, metavar="S", help="seconds before the first (1)"
     )
+    parser.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        type=_size,
+        metavar="NAME=N",
+        help="a size that varies (its minimum); once for each",
+    )
     parser.set_defaults(action=_bench)
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, _, size = text.partition("=")
+    return name, _positive(size)
 
 
 def _positive(text: str) -> int:
@@ -40,7 +53,14 @@ def _bench(options: argparse.Namespace) -> None:
         loaded = time.perf_counter() - started
         method = options.method or model.default_method
         inputs, _ = model.signature(method)
-        given = [random_array(info.dtype, info.shape, seed) for seed, info in enumerate(inputs)]
+        symbols = model.manifest["methods"][method]["symbols"]
+        sizes = {symbol["name"]: symbol["minimum"] for symbol in symbols}
+        unknown = dict(options.size).keys() - sizes.keys()
+        if unknown:
+            raise ValueError(f"{method} has no size {unknown.pop()!r} that varies")
+        sizes |= dict(options.size)
+        infos = [info.at(sizes) for info in inputs]
+        given = [random_array(info.dtype, info.shape, seed) for seed, info in enumerate(infos)]
         end = time.perf_counter() + options.warm_up
         while time.perf_counter() < end:
             model.call(method, *given)

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from wasm_torch.cli._arguments import megabytes, table
+from wasm_torch.compiler.expressions import UNLIMITED, evaluate, shape_text, sizes_text
 
 
 def add_to(commands: Any) -> None:
@@ -53,7 +54,18 @@ def _show_method(name: str, method: dict[str, Any], nodes: bool) -> None:
         print(f"  {label} " + ", ".join(f"{t['name']}: {_kind(t)}" for t in method[label]))
     if method["states"]:
         print("  keeps " + ", ".join(state["name"] for state in method["states"]))
-    print(f"  memory for intermediate results {megabytes(method['arena_bytes'])}")
+    for symbol in method["symbols"]:
+        limit = f" to {symbol['maximum']}" if symbol["maximum"] < UNLIMITED else " or more"
+        print(f"  {symbol['name']} is {symbol['minimum']}{limit}")
+    for end in ("minimum", "maximum"):
+        sizes = {symbol["name"]: symbol[end] for symbol in method["symbols"]}
+        if UNLIMITED in sizes.values():
+            continue
+        at = f" at {sizes_text(sizes)}" if sizes else ""
+        arena = megabytes(evaluate(method["arena_bytes"], sizes))
+        print(f"  memory for intermediate results{at} {arena}")
+        if not sizes:
+            break
     if nodes:
         rows = [(str(i), n["op"], n.get("source", "")) for i, n in enumerate(method["nodes"])]
     else:
@@ -63,4 +75,4 @@ def _show_method(name: str, method: dict[str, Any], nodes: bool) -> None:
 
 
 def _kind(tensor: dict[str, Any]) -> str:
-    return f"{tensor['dtype']}[{', '.join(map(str, tensor['shape']))}]"
+    return f"{tensor['dtype']}{shape_text(tensor['shape'])}"

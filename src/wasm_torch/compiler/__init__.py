@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from wasm_torch import _C
@@ -17,11 +19,13 @@ from wasm_torch.compiler.errors import (
     Truncated,
     UnsupportedModel,
 )
+from wasm_torch.compiler.family import Family, Symbol
 from wasm_torch.compiler.graph import Graph, Node, Raw, Value, share_states
 from wasm_torch.compiler.lower import Lowered, lower
 from wasm_torch.compiler.package import FORMAT, padded, read, write
 from wasm_torch.compiler.passes import LEVELS, optimize
 from wasm_torch.compiler.plan import plan
+from wasm_torch.compiler.unify import unify
 from wasm_torch.compiler.weights import ALIGNMENT, Weights
 from wasm_torch.version import __version__
 
@@ -29,6 +33,7 @@ __all__ = [
     "LEVELS",
     "Damaged",
     "DataDependent",
+    "Family",
     "Graph",
     "MissingKernel",
     "ModelError",
@@ -36,6 +41,7 @@ __all__ = [
     "Node",
     "NotOurs",
     "NotWasm",
+    "Symbol",
     "Truncated",
     "UnsupportedModel",
     "Value",
@@ -44,23 +50,26 @@ __all__ = [
 ]
 
 
-def compile(graph: Graph | dict[str, Graph], level: str = "O3", torch: str = "") -> bytes:
+def compile(
+    graph: Graph | Family | Mapping[str, Graph | Family], level: str = "O3", torch: str = ""
+) -> bytes:
     """A model file of one graph (the method ``forward``) or of several methods by name.
 
-    Methods share their weights: each tensor is stored once. ``level`` is one of `LEVELS`; the
-    graphs are changed by its passes. ``torch`` is the version of torch that they come from.
+    A `Family` is a method whose sizes vary from call to call. Methods share their weights: each
+    tensor is stored once. ``level`` is one of `LEVELS`; the graphs are changed by its passes.
+    ``torch`` is the version of torch that they come from.
 
     Raises UnsupportedModel or DataDependent, which name the node, where a graph does what a file
     cannot.
     """
-    graphs = graph if isinstance(graph, dict) else {"forward": graph}
+    given = graph if isinstance(graph, Mapping) else {"forward": graph}
+    families = {n: Family.of(g) if isinstance(g, Graph) else g for n, g in given.items()}
     weights, constants, kernels = Weights(), Constants(), Kernels()
     methods: dict[str, Lowered] = {}
-    share_states(list(graphs.values()))
-    for name, method_graph in graphs.items():
-        optimize(method_graph, level)
-        methods[name] = lower(method_graph, weights)
-        methods[name].arena_bytes = plan(methods[name].launches, in_place=level != "O0")
+    share_states([method_graph for family in families.values() for method_graph in family.graphs])
+    for name, family in families.items():
+        optimize(family.graphs, level)
+        methods[name] = _lowered(family, weights, in_place=level != "O0")
     constants_offset = weights.place()
     bodies = {n: emit_method(m, weights, constants, kernels) for n, m in methods.items()}
     stored = [weight for weight in weights.all if weight.used]
@@ -83,6 +92,15 @@ def compile(graph: Graph | dict[str, Graph], level: str = "O3", torch: str = "")
     return write(module_sections(kernels, bodies), manifest, payload)
 
 
+def _lowered(family: Family, weights: Weights, in_place: bool) -> Lowered:
+    """A method as launches, with its memory plan."""
+    if family.symbols:
+        return unify(family, weights, in_place)
+    method = lower(family.graphs[0], weights)
+    method.arena_bytes = plan(method.launches, in_place)
+    return method
+
+
 def _tensor(name: str, tensor: Any) -> dict[str, Any]:
     return {"name": name, "dtype": tensor.dtype.name, "shape": list(tensor.shape)}
 
@@ -95,14 +113,23 @@ def _method(method: Lowered, stored: list[Any]) -> dict[str, Any]:
     """The manifest's entry of one method."""
     graph = method.graph
     names = graph.output_names or _output_names(len(graph.outputs))
+    inputs = [_tensor(value.name, value) for value in graph.inputs]
+    outputs = [_tensor(n, v) for n, v in zip(names, graph.outputs, strict=True)]
+    varying, limits = method.varying, {}
+    if varying is not None:
+        for entries, shapes in ((inputs, varying.inputs), (outputs, varying.outputs)):
+            for entry, shape in zip(entries, shapes, strict=True):
+                entry["shape"] = shape
+        limits = {"largest": varying.largest}
     return {
-        "inputs": [_tensor(value.name, value) for value in graph.inputs],
-        "outputs": [_tensor(n, v) for n, v in zip(names, graph.outputs, strict=True)],
+        "inputs": inputs,
+        "outputs": outputs,
         "input_tree": graph.input_tree,
         "output_tree": graph.output_tree,
         "states": [{"name": s.name, "weight": stored.index(s)} for s in method.states],
-        "symbols": [],
+        "symbols": [] if varying is None else [asdict(symbol) for symbol in varying.symbols],
         "arena_bytes": method.arena_bytes,
+        **limits,
         "nodes": [{"op": _op(n), "source": n.source} for n in graph.nodes],
     }
 

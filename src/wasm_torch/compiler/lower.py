@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from wasm_torch.compiler.errors import ModelError, UnsupportedModel
+from wasm_torch.compiler.expressions import Expression
+from wasm_torch.compiler.family import Symbol, place
 from wasm_torch.compiler.graph import Graph, Node, Value, map_values
+from wasm_torch.compiler.interpolate import Quotient
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch, Recorder
 from wasm_torch.compiler.weights import Weight, Weights
@@ -14,12 +17,48 @@ from wasm_torch.compiler.weights import Weight, Weights
 
 @dataclass(eq=False, slots=True)
 class Lowered:
-    """One method as launches over buffers; ``states`` are weights that calls may change."""
+    """One method as launches over buffers; ``states`` are weights that calls may change.
+
+    Where sizes vary from call to call, the launches are those at one size, and ``varying`` says
+    what is different at others.
+    """
 
     graph: Graph
     launches: list[Launch]
     states: list[Weight]
-    arena_bytes: int = 0
+    arena_bytes: Expression = 0
+    varying: Varying | None = None
+
+
+@dataclass(slots=True)
+class Patch:
+    """A number in a kernel's arguments that depends on the sizes: i32, i64 or f64."""
+
+    offset: int
+    kind: str
+    value: Expression | Quotient
+
+
+@dataclass(eq=False, slots=True)
+class Varying:
+    """What the sizes of a call decide.
+
+    Attributes:
+        symbols: the sizes.
+        patches: for each launch, the numbers in its arguments.
+        offsets: the byte offset of a tensor within its buffer, by the tensor's id.
+        places: the offset of a buffer in the arena, by the buffer's id.
+        inputs, outputs: the shapes of the inputs and of the outputs.
+        largest: the largest number that the arguments of a call hold.
+    """
+
+    symbols: list[Symbol]
+    patches: list[list[Patch]]
+    offsets: dict[int, Expression]
+    places: dict[int, Expression]
+    inputs: list[list[Expression]]
+    outputs: list[list[Expression]]
+    largest: Expression
 
 
 def lower(graph: Graph, weights: Weights) -> Lowered:
@@ -69,10 +108,10 @@ def _run(node: Node, values: list[Any]) -> list[Any]:
     try:
         result = node.op.kernel(*values)
     except ModelError as error:
-        error.args = (f"{_place(node)}: {error}",)
+        error.args = (f"{place(node)}: {error}",)
         raise
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise UnsupportedModel(f"{_place(node)}: {error}") from error
+        raise UnsupportedModel(f"{place(node)}: {error}") from error
     if result is None:
         return []
     return _flat(result) if isinstance(result, (tuple, list)) else [result]
@@ -86,14 +125,10 @@ def _flat(results: Any) -> list[Any]:
     return flat
 
 
-def _place(node: Node) -> str:
-    return f"{node.name} at {node.source}" if node.source else node.name
-
-
 def _checked(node: Node, value: Value, result: PlanTensor) -> PlanTensor:
     if tuple(result.shape) != value.shape or result.dtype is not value.dtype:
         raise UnsupportedModel(
-            f"{_place(node)} gives {result.dtype.name}{list(result.shape)}, but the model has "
+            f"{place(node)} gives {result.dtype.name}{list(result.shape)}, but the model has "
             f"{value.dtype.name}{list(value.shape)} there"
         )
     return result

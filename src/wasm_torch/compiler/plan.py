@@ -1,16 +1,21 @@
-"""The static memory plan: an arena offset for every buffer, reused once its last reader is done.
+"""The memory plan: an arena offset for every buffer, reused once its last reader is done.
 
 Buffers are placed from the largest to the smallest, each at the lowest offset that is free during
-its whole life (first fit by size).
+its whole life (first fit by size). Where sizes vary from call to call, buffers that do not live at
+the same time share *slots* instead: a slot is as large as the largest of its buffers, and slots lie
+one behind the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from wasm_torch.compiler.expressions import Expression, add, largest
+from wasm_torch.compiler.expressions import aligned as aligned_expression
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
-from wasm_torch.compiler.weights import aligned
+from wasm_torch.compiler.weights import ALIGNMENT, aligned
 
 #: Kernels that read element i of an operand before they write element i of `out`.
 _ELEMENTWISE = {
@@ -45,6 +50,46 @@ def plan(launches: list[Launch], in_place: bool = True) -> int:
     return max((b.offset + aligned(b.bytes) for b in placed), default=0)
 
 
+@dataclass(slots=True)
+class Slots:
+    """Where buffers lie, by their ids, and the bytes of all slots together."""
+
+    places: dict[int, Expression]
+    bytes: Expression
+
+
+def plan_slots(
+    launches: list[Launch],
+    sizes: Mapping[int, Expression],
+    share: Callable[[int, str], bool] | None,
+) -> Slots:
+    """The plan for sizes that vary: ``sizes`` gives the bytes of each buffer by its id.
+
+    The buffers' own ``bytes`` say which are large. ``share(time, name)`` says whether the result of
+    a launch may take the place of its operand ``name``.
+    """
+    blocks = _lives(launches)
+    if share is not None:
+        _share(launches, blocks, share)
+    slots: list[list[Block]] = []
+    distinct = {id(block): block for block in blocks.values()}
+    for block in sorted(distinct.values(), key=lambda b: (-b.bytes, b.first)):
+        for slot in slots:
+            if all(other.last < block.first or block.last < other.first for other in slot):
+                slot.append(block)
+                break
+        else:
+            slots.append([block])
+    places: dict[int, Expression] = {}
+    at: Expression = 0
+    for slot in slots:
+        buffers = [buffer for block in slot for buffer in block.buffers]
+        places |= {id(buffer): at for buffer in buffers}
+        size = largest([sizes[id(buffer)] for buffer in buffers])
+        at = add(at, aligned_expression(size, ALIGNMENT))
+    return Slots(places, at)
+
+
 def _lives(launches: list[Launch]) -> dict[int, Block]:
     """A block for each arena buffer, by the buffer's id."""
     blocks: dict[int, Block] = {}
@@ -57,19 +102,23 @@ def _lives(launches: list[Launch]) -> dict[int, Block]:
     return blocks
 
 
-def _share(launches: list[Launch], blocks: dict[int, Block]) -> None:
+def _share(
+    launches: list[Launch],
+    blocks: dict[int, Block],
+    share: Callable[[int, str], bool] = lambda time, name: True,
+) -> None:
     """Lets a pointwise result take the place of an operand that dies with it."""
     for time, launch in enumerate(launches):
         tensors = dict(launch.tensors())
         out = tensors.get("out")
         for name in _ELEMENTWISE.get(launch.kernel, ()):
             operand = tensors.get(name)
-            if out is None or operand is None or not _interchangeable(out, operand):
+            if out is None or operand is None or not interchangeable(out, operand):
                 continue
             own, other = blocks.get(id(out.buffer)), blocks.get(id(operand.buffer))
             if own is None or other is None or own is other:
                 continue
-            if own.first == time and other.last == time:
+            if own.first == time and other.last == time and share(time, name):
                 other.last = own.last
                 other.buffers += own.buffers
                 for buffer in own.buffers:
@@ -77,7 +126,8 @@ def _share(launches: list[Launch], blocks: dict[int, Block]) -> None:
                 break
 
 
-def _interchangeable(a: PlanTensor, b: PlanTensor) -> bool:
+def interchangeable(a: PlanTensor, b: PlanTensor) -> bool:
+    """Whether each tensor fills its buffer, and one could lie in the place of the other."""
     return a.whole and b.whole and a.nbytes == b.nbytes and a.itemsize == b.itemsize
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ _KINDS = {
     "double": (8, 8),
     "scalar": (16, 8),
 }
+#: How each kind of number is packed.
+_FORMATS = {"i32": "<i", "i64": "<q", "f64": "<d"}
 _INT64_LIMIT = 9.2e18
 
 
@@ -55,27 +58,45 @@ def template(kernel: str, fields: list[Any]) -> Template:
     places, size = offsets(kernel)
     result = Template(bytearray(size), [])
     struct.pack_into("<i", result.data, 0, size)
-    for (_, kind), at, value in zip(_C.KERNEL_FIELDS[kernel], places, fields, strict=True):
-        _fill(result, kind, at, value)
+    for at, kind, value in numbers(kernel, fields):
+        struct.pack_into(_FORMATS[kind], result.data, at, value)
+    for at, value in zip(places, fields, strict=True):
+        if isinstance(value, PlanTensor):
+            result.addresses.append((at, value))
     return result
 
 
-def _fill(result: Template, kind: str, at: int, value: Any) -> None:
-    data = result.data
-    if isinstance(value, PlanTensor):
-        result.addresses.append((at, value))
-        if kind == "tensor":
-            struct.pack_into("<iii", data, at + 4, value.dtype.code, value.ndim, value.numel())
-            struct.pack_into(f"<{value.ndim}i", data, at + 16, *value.shape)
-            struct.pack_into(f"<{value.ndim}i", data, at + 16 + 4 * MAX_DIMS, *value.stride())
-    elif kind == "tensor":
-        struct.pack_into("<iiii", data, at, 0, 0, -1, 0)
-    elif kind == "double":
-        struct.pack_into("<d", data, at, value)
-    elif kind == "scalar":
-        struct.pack_into("<dq", data, at, *_scalar(value))
-    else:
-        struct.pack_into("<i", data, at, 0 if value is None else int(value))
+def numbers(kernel: str, fields: list[Any]) -> Iterator[tuple[int, str, Any]]:
+    """What the struct of a launch holds beside its size and addresses: (offset, kind, number).
+
+    The kinds are those of WebAssembly: i32, i64, f64.
+    """
+    places, _ = offsets(kernel)
+    for (_, kind), at, value in zip(_C.KERNEL_FIELDS[kernel], places, fields, strict=True):
+        if isinstance(value, PlanTensor):
+            if kind == "tensor":
+                yield from _geometry(at, value)
+        elif kind == "tensor":
+            yield at + 8, "i32", -1
+        elif kind == "double":
+            yield at, "f64", value
+        elif kind == "scalar":
+            double, integer = _scalar(value)
+            yield at, "f64", double
+            yield at + 8, "i64", integer
+        else:
+            yield at, "i32", 0 if value is None else int(value)
+
+
+def _geometry(at: int, tensor: PlanTensor) -> Iterator[tuple[int, str, int]]:
+    """Sizes come first: what else there is follows from them."""
+    for d, size in enumerate(tensor.shape):
+        yield at + 16 + 4 * d, "i32", size
+    yield at + 4, "i32", tensor.dtype.code
+    yield at + 8, "i32", tensor.ndim
+    yield at + 12, "i32", tensor.numel()
+    for d, stride in enumerate(tensor.stride()):
+        yield at + 16 + 4 * (MAX_DIMS + d), "i32", stride
 
 
 def _scalar(value: Any) -> tuple[float, int]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 MAGIC = b"\0asm\1\0\0\0"
 I32 = b"\x7f"
-I64 = b"\x7e"
 
 
 def unsigned(value: int) -> bytes:
@@ -112,8 +111,16 @@ def function_body(locals_of_i32: int, code: bytes) -> bytes:
 END = b"\x0b"
 IF = b"\x04\x40"
 RETURN = b"\x0f"
+SELECT = b"\x1b"
 I32_ADD = b"\x6a"
+I32_SUB = b"\x6b"
+I32_MUL = b"\x6c"
+I32_DIV_U = b"\x6e"
 I32_OR = b"\x72"
+I32_GT_U = b"\x4b"
+I64_EXTEND_I32_S = b"\xac"
+F64_CONVERT_I32_S = b"\xb7"
+F64_DIV = b"\xa3"
 
 
 def i32_const(value: int) -> bytes:
@@ -149,3 +156,13 @@ def i32_load(offset: int) -> bytes:
 def i32_store(offset: int) -> bytes:
     """Of a word at a multiple of four."""
     return b"\x36\x02" + unsigned(offset)
+
+
+def i64_store(offset: int) -> bytes:
+    """Of a number at a multiple of eight."""
+    return b"\x37\x03" + unsigned(offset)
+
+
+def f64_store(offset: int) -> bytes:
+    """Of a number at a multiple of eight."""
+    return b"\x39\x03" + unsigned(offset)

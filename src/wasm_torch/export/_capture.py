@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from wasm_torch.export._errors import ExportError
 from wasm_torch.export._operations import is_kept
+from wasm_torch.export._sizes import VaryingSizes, dimension_names, varying_sizes
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Captured:
         input_tree, output_tree: nested lists and dicts of indexes into inputs and outputs; that of
             the inputs is a list of positional or a dict of keyword arguments.
         example: the tensors of the example input, in the order of ``inputs``.
+        sizes: the sizes that vary.
     """
 
     graph: torch.fx.Graph
@@ -38,6 +40,7 @@ class Captured:
     input_tree: Any
     output_tree: Any
     example: list[torch.Tensor] = field(default_factory=list)
+    sizes: VaryingSizes = field(default_factory=VaryingSizes)
 
 
 class _Method(torch.nn.Module):
@@ -68,7 +71,12 @@ def split_example(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (example,), {}
 
 
-def capture(model: torch.nn.Module, function: Callable[..., Any] | None, example: Any) -> Captured:
+def capture(
+    model: torch.nn.Module,
+    function: Callable[..., Any] | None,
+    example: Any,
+    dynamic_shapes: Any = None,
+) -> Captured:
     """Exports ``function`` of ``model`` (None: the model itself) for inputs such as ``example``.
 
     Raises ExportError where torch.export cannot follow the model.
@@ -78,14 +86,20 @@ def capture(model: torch.nn.Module, function: Callable[..., Any] | None, example
     prefix = "" if function is None else "owner."
     try:
         with torch.no_grad():
-            program = torch.export.export(module, args, kwargs, strict=False)
+            program = torch.export.export(
+                module, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False
+            )
             program = program.run_decompositions(_decompositions())
     except Exception as error:
         raise ExportError(
             f"torch.export could not follow the model: {error}\nMake the forward free of Python "
             "control flow that depends on tensor values, and check the example input."
         ) from error
-    return _read(program, args, kwargs, prefix)
+    captured = _read(program, args, kwargs, prefix)
+    if dynamic_shapes is not None:
+        names = dimension_names(module.forward, args, kwargs, dynamic_shapes)
+        captured.sizes = varying_sizes(program, captured.inputs, captured.example, names)
+    return captured
 
 
 def _decompositions() -> dict[Any, Callable[..., Any]]:

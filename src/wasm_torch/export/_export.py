@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from wasm_torch.compiler import LEVELS, compile
-from wasm_torch.compiler.graph import Graph
 from wasm_torch.export._capture import Captured, capture
-from wasm_torch.export._record import WeightSet, refuse_unsupported, to_graph
+from wasm_torch.export._record import WeightSet, refuse_unsupported, to_family
 from wasm_torch.export._verify import Comparison, verify_file
 from wasm_torch.export._versions import check_torch
 
@@ -28,14 +27,15 @@ def export_to_wasm(
     example_input: Any = None,
     *,
     methods: Mapping[str, tuple[Callable[..., Any], Any]] | None = None,
+    dynamic_shapes: Any = None,
     optimization_level: str = "O3",
     verify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Comparison]:
     """Writes a torch model as one WebAssembly file, which runs in a page, in Pyodide and here.
 
-    The model is exported in evaluation mode, for inputs of exactly the shapes and dtypes of the
-    example.
+    The model is exported in evaluation mode, for inputs of exactly the dtypes of the example, and
+    of its shapes but for the sizes that ``dynamic_shapes`` lets vary.
 
     Args:
         model: what to export; its modes are as before afterwards.
@@ -43,10 +43,16 @@ def export_to_wasm(
         example_input: a tensor, a tuple of positional arguments, or a dict of keyword arguments.
         methods: in place of ``example_input``, several methods over the model's weights by name:
             ``{"encode": (model.encoder, x), "step": (model.step, (token, state))}``.
+        dynamic_shapes: which sizes may vary from call to call, as torch.export takes it:
+            ``{"x": {0: Dim("batch", min=1, max=16)}}``; with ``methods``, a dict of that for each
+            method in which sizes vary. The file runs at any size in the range, which begins at 1 or
+            later. The model is tried out at 4 to 16 sizes, and at 30 more of a dimension over which
+            strides or pools go, so this takes longer than an export at fixed sizes.
         optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
             unused, "O2" for folding batch normalization into convolutions as well, "O3" for all
             passes there are, which today are those of "O2".
-        verify: run the file here, through wasmtime, and compare it with torch on the example.
+        verify: run the file here, through wasmtime, and compare it with torch on the example; where
+            sizes vary, at the smallest and at other sizes as well.
         progress: called at the start of each step with its name and the part that is done.
 
     Returns:
@@ -56,6 +62,8 @@ def export_to_wasm(
         UnsupportedOperations: lists every operation that wasm_torch lacks.
         ExportError: torch.export cannot follow the model, torch's version was not tested, or the
             file does not agree with torch.
+        UnsupportedModel: one file cannot run the model at all sizes of ``dynamic_shapes``; the
+            message names the operation and the size that has to be fixed.
         ValueError, TypeError: an argument is not one of the above.
     """
     check_torch()
@@ -66,18 +74,19 @@ def export_to_wasm(
             f"optimization_level must be one of {', '.join(LEVELS)}, not {optimization_level!r}"
         )
     wanted = _methods(example_input, methods)
+    varying = _dynamic_shapes(dynamic_shapes, methods)
     tell = progress or (lambda step, done: None)
     with _evaluating(model):
         captured: dict[str, Captured] = {}
         for i, (name, (function, example)) in enumerate(wanted.items()):
             tell(f"capturing {name}", 0.4 * i / len(wanted))
-            captured[name] = capture(model, function, example)
+            captured[name] = capture(model, function, example, varying.get(name))
         refuse_unsupported(*captured.values())
         tell("recording operations", 0.4)
         weights = WeightSet()
-        graphs: dict[str, Graph] = {n: to_graph(c, weights) for n, c in captured.items()}
+        families = {name: to_family(method, weights) for name, method in captured.items()}
         tell("compiling", 0.5)
-        data = compile(graphs, optimization_level, torch.__version__)
+        data = compile(families, optimization_level, torch.__version__)
         with _replacing(Path(output_path)) as temporary:
             tell("writing", 0.7)
             temporary.write_bytes(data)
@@ -101,6 +110,19 @@ def _methods(
     if not methods:
         raise ValueError("methods= is empty")
     return dict(methods)
+
+
+def _dynamic_shapes(
+    dynamic_shapes: Any, methods: Mapping[str, tuple[Callable[..., Any], Any]] | None
+) -> dict[str, Any]:
+    """What varies, by method."""
+    if methods is None:
+        return {"forward": dynamic_shapes}
+    if dynamic_shapes is None:
+        return {}
+    if not isinstance(dynamic_shapes, Mapping) or not dynamic_shapes.keys() <= methods.keys():
+        raise ValueError("with methods=, dynamic_shapes is a dict by the methods' names")
+    return dict(dynamic_shapes)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,36 @@ _IGNORED = frozenset({"device", "layout", "pin_memory", "non_blocking", "generat
 
 #: Overloads whose number stands where a row has a tensor: ``add.Scalar`` is ``add.Tensor``.
 _NUMBER_OVERLOADS = {"Scalar": "Tensor", "Tensor_Scalar": "Tensor", "Tensor_mode": "Tensor"}
+
+
+#: What a graph with varying sizes computes with them, on the numbers of one trace.
+_SIZES: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.sym_size.int: lambda self, dim: self.shape[dim],
+    torch.ops.aten.sym_numel.default: lambda self: self.numel(),
+    torch.ops.aten.sym_stride.int: lambda self, dim: self.contiguous().stride(dim),
+    torch.ops.aten._assert_scalar.default: lambda *_, **__: None,
+    torch.ops.aten.sym_constrain_range.default: lambda *_, **__: None,
+    torch.ops.aten.sym_constrain_range_for_size.default: lambda *_, **__: None,
+    **{
+        function: function
+        for function in (
+            *(operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv),
+            *(operator.mod, operator.pow, operator.neg, operator.eq, operator.ne, operator.lt),
+            *(operator.le, operator.gt, operator.ge, operator.and_, operator.or_, operator.not_),
+            *(math.floor, math.ceil, math.trunc, round, abs, int, float),
+            *(torch.sym_max, torch.sym_min, torch.sym_float, torch.sym_int, torch.sym_not),
+            *(torch.sym_ite, torch.sym_sum),
+        )
+    },
+}
+
+
+def size_function(target: Any) -> Callable[..., Any] | None:
+    """What computes a size from sizes, or reads it off a tensor; None for operations on tensors."""
+    try:
+        return _SIZES.get(target)
+    except TypeError:
+        return None
 
 
 def qualified_name(target: Any) -> str:
@@ -43,6 +74,9 @@ def find(target: Any) -> Callable[[dict[str, Any]], Any] | None:
     """What runs an operation of the graph on its arguments by name; None where nothing does."""
     if target is operator.getitem:
         return lambda given: given["sequence"][given["index"]]
+    sizes = size_function(target)
+    if sizes is not None:
+        return lambda given: sizes(*given["args"], **given["kwargs"])
     name = qualified_name(target)
     if not name:
         return None
@@ -103,6 +137,8 @@ def arguments_by_name(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     """A node's arguments by the names of the ATen schema."""
     if target is operator.getitem:
         return {"sequence": args[0], "index": args[1]}
+    if size_function(target) is not None:
+        return {"args": args, "kwargs": kwargs}
     names = [argument.name for argument in target._schema.arguments]
     return dict(zip(names, args, strict=False)) | kwargs
 
@@ -117,7 +153,7 @@ def convert(value: Any) -> Any:
         return found
     if isinstance(value, torch.memory_format):
         return getattr(wasm_torch, str(value).removeprefix("torch."))
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return type(value)(convert(item) for item in value)
     return value
 

@@ -10,10 +10,13 @@ import torch
 
 import wasm_torch
 from wasm_torch import _C
+from wasm_torch.compiler.expressions import Sizes, sizes_text
+from wasm_torch.compiler.family import Family
 from wasm_torch.compiler.graph import Graph, Value
 from wasm_torch.export._capture import Captured, module_path, place_of
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
 from wasm_torch.export._operations import arguments_by_name, convert, find, suggestion
+from wasm_torch.export._sizes import resized
 from wasm_torch.tracing import Tracer
 
 
@@ -65,14 +68,27 @@ def to_ours(tensor: torch.Tensor) -> Any:
     return wasm_torch.from_numpy(plain.numpy())
 
 
-def to_graph(captured: Captured, weights: WeightSet) -> Graph:
-    """The graph of a method.
+def to_family(captured: Captured, weights: WeightSet) -> Family:
+    """The graph of a method, at sample sizes where they vary.
 
     Raises UnsupportedOperations with all operations that wasm_torch lacks, and ExportError where
     one refuses its arguments.
     """
     refuse_unsupported(captured)
-    return _Recording(weights).run(captured)
+    varying = captured.sizes
+
+    def trace(sizes: Sizes) -> Graph:
+        if not sizes:
+            return _Recording(weights).run(captured, captured.example)
+        tensors = enumerate(captured.example)
+        example = [resized(tensor, varying.shape(i, sizes)) for i, tensor in tensors]
+        try:
+            return _Recording(weights).run(captured, example)
+        except ExportError as error:
+            error.args = (f"at {sizes_text(sizes)}, where the model is tried out: {error}",)
+            raise
+
+    return Family(varying.symbols, trace)
 
 
 def refuse_unsupported(*methods: Captured) -> None:
@@ -103,6 +119,19 @@ class _Places:
         yield
 
 
+def _has_sizes(node: torch.fx.Node) -> bool:
+    """Whether sizes that vary are among a node's arguments, or in the shapes that it works on."""
+
+    def varies(value: Any) -> bool:
+        if isinstance(value, torch.Tensor):
+            return any(isinstance(size, torch.SymInt) for size in value.shape)
+        if isinstance(value, (tuple, list)):
+            return any(map(varies, value))
+        return isinstance(value, (torch.SymInt, torch.SymFloat))
+
+    return any(varies(n.meta.get("val")) for n in (node, *node.all_input_nodes))
+
+
 class _Recording(Tracer):
     """The tracer of wasm_torch's own modules, given torch's graph to run."""
 
@@ -112,10 +141,10 @@ class _Recording(Tracer):
         self._places = _Places()
         self._modules = self._places  # type: ignore[assignment]
 
-    def run(self, captured: Captured) -> Graph:
+    def run(self, captured: Captured, example: list[torch.Tensor]) -> Graph:
         graph = self.graph
         environment: dict[str, Any] = {}
-        for name, tensor in zip(captured.inputs, captured.example, strict=True):
+        for name, tensor in zip(captured.inputs, example, strict=True):
             environment[name] = to_ours(tensor).clone()
             self.add_input(environment[name], name)
         states: dict[str, Value] = {}
@@ -151,6 +180,7 @@ class _Recording(Tracer):
             torch.fx.map_arg(node.kwargs, look_up),
         )
         self._places.place = module_path(node)
+        self.sized = _has_sizes(node)
         run = find(node.target)
         assert run is not None  # refuse_unsupported has passed
         try:

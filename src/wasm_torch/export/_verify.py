@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import numpy
 import torch
 from torch.utils import _pytree as pytree
 
+from wasm_torch.compiler.expressions import sizes_text
 from wasm_torch.export._capture import Captured, split_example
 from wasm_torch.export._errors import ExportError
+from wasm_torch.export._sizes import resized
 
 #: The largest error that counts as agreement, relative to the largest element of the output.
 TOLERANCE = 1e-4
@@ -38,19 +40,59 @@ def verify_file(
     methods: Mapping[str, tuple[Callable[..., Any] | None, Any]],
     captured: Mapping[str, Captured],
 ) -> dict[str, Comparison]:
-    """Runs every method on its example. Raises ExportError where an output differs from torch's."""
+    """Runs every method on its example, and at other sizes where they vary.
+
+    Raises ExportError where an output differs from torch's.
+    """
     from wasm_torch.model import load
 
     compared = {}
     with load(path) as loaded:
         for name, (function, example) in methods.items():
-            wanted = _expected(model, function, example)
-            given = [tensor.detach() for tensor in captured[name].example]
-            loaded.reset_state()
-            got = loaded.call(name, *given)
             labels = [label for label, _ in captured[name].outputs]
-            compared[name] = _compare(name, labels, wanted, _leaves(got))
+            worst = Comparison(0.0, 0.0)
+            for where, given, tensors in _examples(name, example, captured[name]):
+                wanted = _expected(model, function, given)
+                loaded.reset_state()
+                got = loaded.call_flat(name, *(tensor.detach() for tensor in tensors))
+                result = _compare(where, labels, wanted, list(got.values()))
+                worst = Comparison(
+                    max(worst.max_abs_err, result.max_abs_err), max(worst.rel_err, result.rel_err)
+                )
+            compared[name] = worst
     return compared
+
+
+def _examples(
+    name: str, example: Any, captured: Captured
+) -> Iterator[tuple[str, Any, list[torch.Tensor]]]:
+    """What to call it, the example, and its tensors: as given, and at other sizes in their range.
+
+    These are the smallest, at which a size of 1 may broadcast, and sizes that were no sample.
+    """
+    yield name, example, captured.example
+    symbols = captured.sizes.symbols
+    if not symbols:
+        return
+    for further in (0, 1):
+        sizes = {
+            s.name: min(s.minimum + further * _STEPS[i % len(_STEPS)], s.maximum)
+            for i, s in enumerate(symbols)
+        }
+        tensors = [
+            resized(tensor, captured.sizes.shape(i, sizes), vary=True)
+            for i, tensor in enumerate(captured.example)
+        ]
+        # Each tensor of the example in the place where it stands; one may stand in several.
+        left = iter(tensors)
+        leaves, form = pytree.tree_flatten(split_example(example))
+        new = [next(left) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        args, kwargs = pytree.tree_unflatten(new, form)
+        yield f"{name} at {sizes_text(sizes)}", kwargs or args, tensors
+
+
+#: How far beyond the smallest sizes the file is tried.
+_STEPS = (3, 5, 8)
 
 
 def _expected(

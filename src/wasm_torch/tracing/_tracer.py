@@ -52,6 +52,8 @@ class Tracer:
         #: Memory that was allocated outside of rows and that nothing has been written to.
         self._fresh: dict[int, Any] = {}
         self._tracing = False
+        #: Whether what is made of numbers alone belongs in the graph, since the numbers may vary.
+        self.sized = False
         if hasattr(model, "named_parameters"):
             for name, parameter in model.named_parameters():
                 self._names.setdefault(parameter._storage_ptr(), (name, "parameter"))
@@ -209,16 +211,17 @@ class Tracer:
     def _writes_down(self, *fields: Any) -> bool:
         """Whether a write belongs in the graph; if so, the fresh memory that it touches does, too.
 
-        What is written with numbers alone, such as a mask, is a constant.
+        What is written with numbers alone, such as a mask, is a constant, unless they vary.
         """
         if not self._tracing:
             return False
-        known = any(map(self._is_known, fields))
+        fresh = any(t._storage_ptr() in self._fresh for t in _flat(fields))
+        known = any(map(self._is_known, fields)) or (self.sized and fresh)
         for tensor in _flat(fields):
-            fresh = self._fresh.pop(tensor._storage_ptr(), None)
-            if known and fresh is not None:
-                geometry = [tuple(fresh.shape), fresh.dtype, fresh.stride()]
-                self._append(Raw("empty"), geometry, [fresh])
+            made = self._fresh.pop(tensor._storage_ptr(), None)
+            if known and made is not None:
+                geometry = [tuple(made.shape), made.dtype, made.stride()]
+                self._append(Raw("empty"), geometry, [made])
         return known
 
     def _is_known(self, tensor: Any) -> bool:

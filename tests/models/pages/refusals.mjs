@@ -72,12 +72,12 @@ function files(good) {
   };
 }
 
-async function refusal(promise) {
+async function refusal(promise, message = "") {
   try {
     await promise;
     return "nothing was thrown";
   } catch (error) {
-    return error.name;
+    return error.message.includes(message) ? error.name : `${error.name}: ${error.message}`;
   }
 }
 
@@ -112,6 +112,30 @@ export async function refused(runtime, good, missingAddress) {
   await other.dispose();
   await record("disposed", "Disposed", other.forward(ids));
   await record("disposed twice", "nothing was thrown", other.dispose());
+  await model.dispose();
+  return results;
+}
+
+/** As `refused`, for the sizes of a model that takes ids of shape [batch, length]. */
+export async function refusedSizes(runtime, tensor, varying) {
+  const model = await runtime.loadModel(varying);
+  const ids = (batch, length) => {
+    return tensor(new BigInt64Array(batch * length), [batch, length], "int64");
+  };
+  const wanted = (await model.forward(ids(2, 3))).data.join();
+  const { heapUsed } = await runtime.getMemoryStats();
+  const results = [];
+  for (const [name, given, expected, message] of [
+    ["a size beyond the range", ids(17, 5), "ModelInputError", "expected \"batch\" to be in [1, 16]"],
+    ["a size of 0", ids(2, 0), "ModelInputError", "expected \"length\" to be in [1, 256]"],
+    ["too few dimensions", [1n, 2n], "ModelInputError", "varies in more than one dimension"],
+    ["another rank", tensor([1, 2], [2], "int64"), "ModelInputError", "for [batch, length]"],
+  ]) {
+    const got = await refusal(model.forward(given), message);
+    const same = (await model.forward(ids(2, 3))).data.join() === wanted;
+    const leaked = (await runtime.getMemoryStats()).heapUsed - heapUsed;
+    results.push({ name, expected, got, same, leaked });
+  }
   await model.dispose();
   return results;
 }

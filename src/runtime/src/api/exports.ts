@@ -19,6 +19,7 @@ export {
 } from "../model/errors";
 export type { Manifest, MethodInfo, TensorInfo } from "../model/manifest";
 export type { MemoryStats } from "../model/runtime";
+export type { Expression, Sizes, SymbolInfo } from "../model/sizes";
 export type { Source } from "../model/source";
 export { type NestedNumbers, Tensor, tensor } from "../model/tensor";
 export { type CallOptions, Model } from "./model";

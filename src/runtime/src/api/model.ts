@@ -86,9 +86,9 @@ export class Model {
   ): Promise<OutputNest> {
     const info = this.#method(method);
     const bound = bindInputs(method, info, inputs);
-    const content = { model: this.number, method, inputs: bound };
+    const content = { model: this.number, method, ...bound };
     const send = () => this.connection.request("call", content);
-    return nestOutputs(info, await this.queue.run(send, signal));
+    return nestOutputs(info, await this.queue.run(send, signal), bound.sizes);
   }
 
   /** Gives every buffer that calls change the value that it has in the file. */

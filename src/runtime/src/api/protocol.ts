@@ -4,6 +4,7 @@ import type { TensorData } from "../model/dtypes";
 import type { ErrorMessage } from "../model/errors";
 import type { Manifest } from "../model/manifest";
 import type { EngineInfo, MemoryStats } from "../model/runtime";
+import type { Sizes } from "../model/sizes";
 
 /** Requests by kind, and what each is answered with. */
 export interface Calls {
@@ -12,7 +13,7 @@ export interface Calls {
   load: [{ source: string | Blob }, { model: number; manifest: Manifest }];
   /** Aborts a load. */
   abort: [{ request: number }, void];
-  call: [{ model: number; method: string; inputs: TensorData[] }, TensorData[]];
+  call: [{ model: number; method: string; inputs: TensorData[]; sizes: Sizes }, TensorData[]];
   resetState: [{ model: number }, void];
   dispose: [{ model: number }, void];
   stats: [undefined, MemoryStats];

@@ -58,7 +58,7 @@ const handlers: Handlers = {
   abort({ request }) {
     loads.get(request)?.abort();
   },
-  call: ({ model, method, inputs }) => find(model).call(method, inputs),
+  call: ({ model, method, inputs, sizes }) => find(model).call(method, inputs, sizes),
   resetState: ({ model }) => find(model).resetState(),
   dispose({ model }) {
     const program = programs.get(model);

@@ -1,7 +1,8 @@
 /** From what a caller gives to one dense tensor for each input, and from outputs to their nest. */
 import { countOf, type DType, DTYPES, dtypeOf, type TensorData } from "./dtypes";
 import { ModelInputError } from "./errors";
-import type { MethodInfo, TensorInfo, Tree } from "./manifest";
+import { type FixedInfo, infoAt, type MethodInfo, type TensorInfo, type Tree } from "./manifest";
+import { evaluate, shapeText, type Sizes, symbolsOf, textOf, UNLIMITED } from "./sizes";
 import { type NestedNumbers, Tensor, tensor } from "./tensor";
 
 /** One input: a tensor, its elements alone, or numbers in a nest. */
@@ -19,12 +20,8 @@ function isPlain(value: unknown): value is Record<string, InputNest> {
   return prototype === Object.prototype || prototype === null;
 }
 
-function listed(shape: readonly number[]): string {
-  return `[${shape.join(", ")}]`;
-}
-
 function signature(name: string, inputs: readonly TensorInfo[]): string {
-  const list = inputs.map((info) => `${info.name}: ${info.dtype}${listed(info.shape)}`);
+  const list = inputs.map((info) => `${info.name}: ${info.dtype}${shapeText(info.shape)}`);
   return `${name} takes ${inputs.length} (${list.join(", ")})`;
 }
 
@@ -85,24 +82,23 @@ function isFloating(dtype: DType): boolean {
   return DTYPES[dtype].floating;
 }
 
-/** The elements of one input in its dtype, checked. */
-function fitting(info: TensorInfo, value: Input): TensorData {
-  const wanted = info.dtype;
+/** What was given for one input; `shape` is undefined where its elements lie in one flat list. */
+interface Given {
+  readonly data: TensorData;
+  readonly dtype: DType | undefined;
+  readonly shape: readonly number[] | undefined;
+  /** Whether a flat list could as well be a tensor of one dimension. */
+  readonly listed: boolean;
+}
+
+function examined(info: TensorInfo, value: Input): Given {
   if (value instanceof Tensor) {
-    checkShape(info, value.shape);
-    return ofDType(info, value.data, value.dtype);
+    return { data: value.data, dtype: value.dtype, shape: value.shape, listed: false };
   }
   if (ArrayBuffer.isView(value)) {
     const data = value as TensorData;
-    const count = countOf(info.shape);
-    if (data.length !== count) {
-      throw new ModelInputError(
-        `input "${info.name}" has ${data.length} elements; the model was exported for ` +
-          `${listed(info.shape)}, which are ${count}`,
-      );
-    }
-    if (data.constructor === DTYPES[wanted].array) return data;
-    return ofDType(info, data, dtypeOf(data));
+    const same = data.constructor === DTYPES[info.dtype].array;
+    return { data, dtype: same ? info.dtype : dtypeOf(data), shape: undefined, listed: false };
   }
   if (!Array.isArray(value) && !["number", "bigint", "boolean"].includes(typeof value)) {
     const kind = value === null ? "null" : ((value as object)?.constructor?.name ?? typeof value);
@@ -110,21 +106,97 @@ function fitting(info: TensorInfo, value: Input): TensorData {
       `input "${info.name}" is a ${kind}; it takes a tensor, a typed array or numbers`,
     );
   }
-  const made = tensor(value as NestedNumbers, undefined, wanted);
+  const { data, shape } = tensor(value as NestedNumbers, undefined, info.dtype);
   // A flat list of all elements stands for the shape.
-  const flat = made.shape.length === 1 && made.size === countOf(info.shape);
-  if (!flat) checkShape(info, made.shape);
-  return made.data;
+  const listed = shape.length === 1 && info.shape.length !== 1;
+  return { data, dtype: info.dtype, shape: listed ? undefined : shape, listed };
 }
 
-function checkShape(info: TensorInfo, shape: readonly number[]): void {
-  const same = shape.length === info.shape.length && shape.every((n, i) => n === info.shape[i]);
-  if (!same) {
+/** The sizes of the symbols, each read from its input and checked against its range. */
+function readSizes(method: MethodInfo, given: readonly Given[]): Sizes {
+  const sizes = new Map<string, number>();
+  const known = (size: TensorInfo["shape"][number]) => symbolsOf(size).every((s) => sizes.has(s));
+  // Inputs that have a shape come first: with theirs, that of a flat list may be found.
+  const ordered = [...method.symbols].sort(
+    (a, b) => Number(!given[a.input]!.shape) - Number(!given[b.input]!.shape),
+  );
+  for (const symbol of ordered) {
+    const { name, dimension, factor, offset } = symbol;
+    const info = method.inputs[symbol.input]!;
+    const { data, shape } = given[symbol.input]!;
+    let size: number;
+    if (shape === undefined) {
+      const others = info.shape.filter((_, d) => d !== dimension);
+      if (!others.every(known)) {
+        throw new ModelInputError(
+          `the shape of input "${info.name}" varies in more than one dimension: give ` +
+            `tensor(data, shape) for ${shapeText(info.shape)}`,
+        );
+      }
+      const rest = countOf(others.map((other) => evaluate(other, sizes)));
+      size = data.length / rest;
+      if (!Number.isInteger(size)) {
+        throw new ModelInputError(
+          `input "${info.name}" has ${data.length} elements, which do not fill ` +
+            `${shapeText(info.shape)}: they are no multiple of ${rest}`,
+        );
+      }
+    } else {
+      if (shape.length !== info.shape.length) throw wrongShape(info, shape);
+      size = shape[dimension]!;
+    }
+    const [low, high] = [symbol.minimum, symbol.maximum].map((n) => factor * n + offset) as [
+      number,
+      number,
+    ];
+    const value = (size - offset) / factor;
+    if (!Number.isInteger(value) || size < low || size > high) {
+      const range = symbol.maximum < UNLIMITED ? `in [${low}, ${high}]` : `at least ${low}`;
+      throw new ModelInputError(
+        `input "${info.name}" has size ${size} at dimension ${dimension}; expected "${name}" to ` +
+          `be ${range}${factor > 1 ? `, in steps of ${factor}` : ""}`,
+      );
+    }
+    sizes.set(name, value);
+  }
+  return sizes;
+}
+
+/** Throws where an input's shape is not what it is at these sizes. */
+function checkShape(method: MethodInfo, i: number, given: Given, sizes: Sizes): void {
+  const info = method.inputs[i]!;
+  const wanted: FixedInfo = infoAt(info, sizes);
+  const { data, shape, listed } = given;
+  if (shape === undefined) {
+    const count = countOf(wanted.shape);
+    if (data.length === count) return;
+    if (listed) throw wrongShape(info, [data.length]);
     throw new ModelInputError(
-      `input "${info.name}" has shape ${listed(shape)}; the model was exported for ` +
-        listed(info.shape),
+      `input "${info.name}" has ${data.length} elements; the model was exported for ` +
+        `${shapeText(info.shape)}, which are ${count}`,
     );
   }
+  if (shape.length !== wanted.shape.length) throw wrongShape(info, shape);
+  const dim = shape.findIndex((size, d) => size !== wanted.shape[d]);
+  if (dim < 0) return;
+  if (typeof info.shape[dim] === "number") throw wrongShape(info, shape);
+  const chosen = method.symbols
+    .filter(({ name }) => symbolsOf(info.shape[dim]!).includes(name))
+    .map(({ name, input, dimension }) => {
+      const source = method.inputs[input]!.name;
+      return `${name}=${sizes.get(name)} (input "${source}", dimension ${dimension})`;
+    });
+  throw new ModelInputError(
+    `Sizes must match: input "${info.name}" has size ${shape[dim]} at dimension ${dim}, where ` +
+      `${textOf(info.shape[dim]!)} is ${wanted.shape[dim]} with ${chosen.join(", ")}`,
+  );
+}
+
+function wrongShape(info: TensorInfo, shape: readonly number[]): ModelInputError {
+  return new ModelInputError(
+    `input "${info.name}" has shape ${shapeText(shape)}; the model was exported for ` +
+      shapeText(info.shape),
+  );
 }
 
 function ofDType(info: TensorInfo, data: TensorData, dtype: DType | undefined): TensorData {
@@ -139,8 +211,14 @@ function ofDType(info: TensorInfo, data: TensorData, dtype: DType | undefined): 
   throw new ModelInputError(`input "${info.name}" has dtype ${given}; the model takes ${wanted}`);
 }
 
+/** What a call takes: one dense array for each input, and the sizes of the method's symbols. */
+export interface BoundInputs {
+  readonly inputs: TensorData[];
+  readonly sizes: Sizes;
+}
+
 /**
- * One dense array for each input of a method.
+ * One dense array for each input of a method, and the sizes that vary.
  *
  * @throws ModelInputError where count, name, shape or dtype is not what the method takes.
  */
@@ -148,14 +226,27 @@ export function bindInputs(
   name: string,
   method: MethodInfo,
   given: readonly InputNest[],
-): TensorData[] {
+): BoundInputs {
   const values = byPosition(name, method, given);
-  return method.inputs.map((info, i) => fitting(info, values[i]!));
+  const examinedInputs = method.inputs.map((info, i) => examined(info, values[i]!));
+  const sizes = readSizes(method, examinedInputs);
+  examinedInputs.forEach((input, i) => checkShape(method, i, input, sizes));
+  const inputs = method.inputs.map((info, i) => {
+    const { data, dtype } = examinedInputs[i]!;
+    return ofDType(info, data, dtype);
+  });
+  return { inputs, sizes };
 }
 
-/** The outputs of a call in the nest that the exported model gave. */
-export function nestOutputs(method: MethodInfo, outputs: readonly TensorData[]): OutputNest {
-  const tensors = method.outputs.map((info, i) => new Tensor(outputs[i]!, info.shape, info.dtype));
+/** The outputs of a call at these sizes, in the nest that the exported model gave. */
+export function nestOutputs(
+  method: MethodInfo,
+  outputs: readonly TensorData[],
+  sizes: Sizes = new Map(),
+): OutputNest {
+  const tensors = method.outputs.map((info, i) => {
+    return new Tensor(outputs[i]!, infoAt(info, sizes).shape, info.dtype);
+  });
   const build = (tree: Tree): OutputNest => {
     if (tree === null) return null;
     if (typeof tree === "number") return tensors[tree]!;

@@ -1,18 +1,27 @@
 /** The manifest of a model file, checked before anything relies on it. */
 import { countOf, type DType, DTYPES, isDType } from "./dtypes";
 import { Damaged } from "./errors";
+import { checkExpression, evaluate, type Expression, type Sizes, type SymbolInfo } from "./sizes";
 
 /** A nest of positions in `inputs` or `outputs`; null stands where there is no tensor. */
 export type Tree = number | null | Tree[] | { [key: string]: Tree };
 
-/** One input or output: dense and row-major. */
+/**
+ * One input or output: dense and row-major. A size that varies from call to call is the name of a
+ * symbol, such as "batch", or an expression: `["floordiv", ["+", "height", 1], 2]`.
+ */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: DType;
+  readonly shape: readonly Expression[];
+}
+
+/** A tensor whose sizes are known. */
+export interface FixedInfo extends TensorInfo {
   readonly shape: readonly number[];
 }
 
-export interface WeightInfo extends TensorInfo {
+export interface WeightInfo extends FixedInfo {
   readonly offset: number;
   readonly bytes: number;
   readonly role: "parameter" | "constant" | "state";
@@ -24,7 +33,11 @@ export interface MethodInfo {
   readonly input_tree: Tree;
   readonly output_tree: Tree;
   readonly states: readonly { readonly name: string; readonly weight: number }[];
-  readonly arena_bytes: number;
+  /** The sizes that vary. */
+  readonly symbols: readonly SymbolInfo[];
+  readonly arena_bytes: Expression;
+  /** The largest number that a call computes with. */
+  readonly largest?: Expression;
   readonly nodes: readonly { readonly op: string; readonly source: string }[];
 }
 
@@ -42,12 +55,17 @@ export interface Manifest {
   readonly methods: Readonly<Record<string, MethodInfo>>;
 }
 
-export function bytesOf(info: TensorInfo): number {
+export function bytesOf(info: FixedInfo): number {
   return countOf(info.shape) * DTYPES[info.dtype].bytes;
 }
 
+/** The tensor at these sizes of the symbols. */
+export function infoAt(info: TensorInfo, sizes: Sizes): FixedInfo {
+  return { ...info, shape: info.shape.map((size) => evaluate(size, sizes)) };
+}
+
 /** Addresses have 32 bits. */
-const MOST_BYTES = 2 ** 32 - 1;
+export const MOST_BYTES = 2 ** 32 - 1;
 
 function check(fits: unknown, what: string): asserts fits {
   if (!fits) throw new Damaged(`the manifest of the model file is damaged (${what})`);
@@ -61,11 +79,30 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function checkTensor(info: unknown, where: string): asserts info is TensorInfo {
+function checkTensor(info: unknown, where: string, symbols: ReadonlySet<string>): void {
   check(isRecord(info) && typeof info.name === "string", `${where} has no name`);
   check(isDType(info.dtype), `the dtype of ${where} ${info.name}`);
-  check(Array.isArray(info.shape) && info.shape.every(isSize), `the shape of ${info.name}`);
-  check(bytesOf(info as unknown as TensorInfo) <= MOST_BYTES, `the size of ${info.name}`);
+  check(Array.isArray(info.shape), `the shape of ${info.name}`);
+  for (const size of info.shape) checkExpression(size, symbols, `the shape of ${info.name}`);
+  const fixed = info.shape.every(isSize);
+  check(!fixed || bytesOf(info as unknown as FixedInfo) <= MOST_BYTES, `the size of ${info.name}`);
+}
+
+/** The names of a method's symbols. */
+function checkSymbols(name: string, method: MethodInfo): Set<string> {
+  const what = `the symbols of ${name}`;
+  check(Array.isArray(method.symbols), what);
+  for (const symbol of method.symbols) {
+    check(isRecord(symbol) && typeof symbol.name === "string", what);
+    const { minimum, maximum, input, dimension, factor, offset } = symbol;
+    check(isSize(minimum) && isSize(maximum) && minimum <= maximum, what);
+    check(isSize(factor) && factor > 0 && Number.isInteger(offset), what);
+    const shape = isSize(input) ? method.inputs[input]?.shape : undefined;
+    check(Array.isArray(shape) && isSize(dimension) && dimension < shape.length, what);
+  }
+  const names = new Set(method.symbols.map((symbol) => symbol.name));
+  check(names.size === method.symbols.length, what);
+  return names;
 }
 
 function checkTree(tree: unknown, count: number, where: string): void {
@@ -84,7 +121,7 @@ function checkWeights(manifest: Manifest, payload: number): void {
   check(/^crc32:[0-9a-f]{8}$/.test(weights.checksum), "the checksum of the weights");
   check(Array.isArray(weights.tensors), "the list of weights");
   for (const tensor of weights.tensors) {
-    checkTensor(tensor, "the weight");
+    checkTensor(tensor, "the weight", new Set());
     const { offset, bytes } = tensor as WeightInfo;
     check(isSize(offset) && isSize(bytes) && offset % 64 === 0, `the place of ${tensor.name}`);
     check(bytes === bytesOf(tensor) && offset + bytes <= payload, `the place of ${tensor.name}`);
@@ -96,12 +133,15 @@ function checkWeights(manifest: Manifest, payload: number): void {
 
 function checkMethod(name: string, method: MethodInfo, manifest: Manifest): void {
   check(isRecord(method), `the method ${name}`);
+  check(Array.isArray(method.inputs), `the inputs of ${name}`);
+  check(method.inputs.every(isRecord), `the inputs of ${name}`);
+  const symbols = checkSymbols(name, method);
   for (const [kind, list] of [
     ["input", method.inputs],
     ["output", method.outputs],
   ] as const) {
     check(Array.isArray(list), `the ${kind}s of ${name}`);
-    for (const info of list) checkTensor(info, `the ${kind}`);
+    for (const info of list) checkTensor(info, `the ${kind}`, symbols);
   }
   checkTree(method.input_tree, method.inputs.length, `the inputs of ${name}`);
   checkTree(method.output_tree, method.outputs.length, `the outputs of ${name}`);
@@ -110,7 +150,8 @@ function checkMethod(name: string, method: MethodInfo, manifest: Manifest): void
     check(isRecord(state) && isSize(state.weight), `the states of ${name}`);
     check(state.weight < manifest.weights.tensors.length, `the states of ${name}`);
   }
-  check(isSize(method.arena_bytes), `the arena of ${name}`);
+  checkExpression(method.arena_bytes, symbols, `the arena of ${name}`);
+  checkExpression(method.largest ?? 0, symbols, `the numbers of ${name}`);
   check(Array.isArray(method.nodes) && method.nodes.every(isRecord), `the nodes of ${name}`);
 }
 

@@ -5,9 +5,10 @@
 import type { Engine } from "../core/engine";
 import { checkModule, ModelCode } from "./code";
 import { DTYPES, type TensorData } from "./dtypes";
-import { Damaged, Disposed, ExecutionError, OutOfMemory } from "./errors";
+import { Damaged, Disposed, ExecutionError, ModelInputError, OutOfMemory } from "./errors";
 import { type ModelSink, ModelReader, type Prefix } from "./format";
-import { bytesOf, type Manifest, type MethodInfo } from "./manifest";
+import { bytesOf, infoAt, type Manifest, type MethodInfo, MOST_BYTES } from "./manifest";
+import { evaluate, type Sizes, UNLIMITED } from "./sizes";
 
 /** wt_status of abi.h. */
 const STATUS: Readonly<Record<number, string>> = {
@@ -23,8 +24,6 @@ const STATUS: Readonly<Record<number, string>> = {
 };
 const OUT_OF_MEMORY = 1;
 
-const MOST_ADDRESS = 2 ** 32 - 1;
-
 /** Blocks of the engine's memory that are given back together. */
 class Blocks {
   readonly #held: number[] = [];
@@ -34,7 +33,7 @@ class Blocks {
   /** The address of a new block. Throws OutOfMemory where there is no room. */
   allocate(bytes: number, what: string): number {
     const e = this.engine.exports;
-    const address = bytes > MOST_ADDRESS ? 0 : e.wt_allocate(Math.max(bytes, 1)) >>> 0;
+    const address = bytes > MOST_BYTES ? 0 : e.wt_allocate(Math.max(bytes, 1)) >>> 0;
     if (address === 0) {
       const [used, limit] = [e.wt_memory_stat(0), e.wt_memory_stat(3)].map(megabytes);
       throw new OutOfMemory(
@@ -110,31 +109,44 @@ export class Program {
   }
 
   /**
-   * Runs a method on dense inputs, one for each of its inputs and of its dtype and size (which
-   * `bindInputs` sees to); returns the outputs in order.
+   * Runs a method on dense inputs, one for each of its inputs and of its dtype and size, at the
+   * sizes of its symbols (which `bindInputs` sees to); returns the outputs in order.
    *
    * @throws OutOfMemory, ExecutionError: the model and the engine go on working.
    */
-  call(name: string, inputs: readonly TensorData[]): TensorData[] {
+  call(name: string, inputs: readonly TensorData[], sizes: Sizes = new Map()): TensorData[] {
     this.#alive();
     const method = this.manifest.methods[name]!;
+    const unknown = method.symbols.find((symbol) => !sizes.has(symbol.name));
+    if (unknown !== undefined) throw new ModelInputError(`the size "${unknown.name}" is missing`);
+    const inputInfos = method.inputs.map((info) => infoAt(info, sizes));
+    const outputInfos = method.outputs.map((info) => infoAt(info, sizes));
+    const arenaBytes = evaluate(method.arena_bytes, sizes);
+    const total = [...inputInfos, ...outputInfos].reduce((sum, i) => sum + bytesOf(i), arenaBytes);
+    if (total > MOST_BYTES || evaluate(method.largest ?? 0, sizes) > UNLIMITED) {
+      throw new OutOfMemory(
+        `a call of these sizes takes ${megabytes(total)}, more than WebAssembly can address: use ` +
+          "smaller inputs",
+      );
+    }
     const blocks = new Blocks(this.engine);
     try {
       const words: number[] = [];
-      method.inputs.forEach((info, i) => {
+      inputInfos.forEach((info, i) => {
         words.push(blocks.allocate(bytesOf(info), `the input ${info.name}`));
         write(this.engine, words[i]!, inputs[i]!);
       });
-      const outputs = method.outputs.map((info) =>
+      const outputs = outputInfos.map((info) =>
         blocks.allocate(bytesOf(info), `the output ${info.name}`),
       );
       const states = method.states.map(({ weight }) => this.#stateAddress(weight));
-      const arena = blocks.allocate(method.arena_bytes, "intermediate results");
-      const table = Uint32Array.from([...words, ...outputs, ...states]);
+      const arena = blocks.allocate(arenaBytes, "intermediate results");
+      const chosen = method.symbols.map((symbol) => sizes.get(symbol.name)!);
+      const table = Uint32Array.from([...words, ...outputs, ...states, ...chosen]);
       const call = blocks.allocate(table.byteLength, "the call");
       write(this.engine, call, table);
       this.#check(this.#code.run(name, call, arena), name, method);
-      return method.outputs.map((info, i) => {
+      return outputInfos.map((info, i) => {
         const { array } = DTYPES[info.dtype];
         return new array(read(this.engine, outputs[i]!, bytesOf(info)));
       });

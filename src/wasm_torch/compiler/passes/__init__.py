@@ -1,4 +1,8 @@
-"""Rewrites of graphs: each pass is one file with a function ``run(graph)`` that can be left out."""
+"""Rewrites of graphs: each pass is one file with a function ``run(graphs)`` that can be left out.
+
+A pass takes the graphs of one method at several sizes of its inputs, which are alike (family.py),
+and leaves them alike: what it does, it does in all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable
 from wasm_torch.compiler.graph import Graph
 from wasm_torch.compiler.passes import constant_folding, dead_code, fold_batch_norm
 
-Pass = Callable[[Graph], None]
+Pass = Callable[[list[Graph]], None]
 
 _ALL: tuple[Pass, ...] = (constant_folding.run, fold_batch_norm.run, dead_code.run)
 
@@ -21,9 +25,9 @@ LEVELS: dict[str, tuple[Pass, ...]] = {
 }
 
 
-def optimize(graph: Graph, level: str) -> None:
-    """Runs the passes of a level on the graph itself. Raises ValueError for an unknown level."""
+def optimize(graphs: list[Graph], level: str) -> None:
+    """Runs the passes of a level on the graphs themselves. Raises ValueError for no known level."""
     if level not in LEVELS:
         raise ValueError(f"optimization_level must be one of {', '.join(LEVELS)}, not {level!r}")
     for run in LEVELS[level]:
-        run(graph)
+        run(graphs)

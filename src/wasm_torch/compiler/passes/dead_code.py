@@ -5,12 +5,17 @@ from __future__ import annotations
 from wasm_torch.compiler.graph import Graph, Node, Value
 
 
-def run(graph: Graph) -> None:
+def run(graphs: list[Graph]) -> None:
     """Keeps what the outputs and the writes into states and living values need.
 
     A write keeps its target alive, and everything that shares memory with the target was made
     from it by a view, so nodes before the write that the target depends on stay as well.
     """
+    for graph in graphs:
+        _drop(graph)
+
+
+def _drop(graph: Graph) -> None:
     needed = {id(value) for value in graph.outputs}
     kept: list[Node] = []
     for node in reversed(graph.nodes):

@@ -17,24 +17,40 @@ _WEIGHT, _BIAS, _TRANSPOSED = 1, 2, 6
 _TRAINING = 5
 
 
-def run(graph: Graph) -> None:
+def run(graphs: list[Graph]) -> None:
     """Rewrites each pair whose convolution nothing else reads and whose weights are fixed."""
+    pairs = _pairs(graphs[0])
+    dropped = {norm for _, norm in pairs}
+    for conv, norm in pairs:
+        weights = _fold(graphs[0].nodes[conv], graphs[0].nodes[norm])
+        for graph in graphs:
+            graph.nodes[conv].values[_WEIGHT : _BIAS + 1] = weights
+            graph.nodes[conv].outputs = [graph.nodes[norm].outputs[0]]
+    for graph in graphs:
+        graph.nodes = [node for i, node in enumerate(graph.nodes) if i not in dropped]
+
+
+def _pairs(graph: Graph) -> list[tuple[int, int]]:
+    """The positions of convolutions and of the batch norms that go into them."""
+    found: list[tuple[int, int]] = []
     counts = readers(graph)
-    made_by = {id(v): node for node in graph.nodes for v in node.outputs}
-    for norm in list(graph.nodes):
+    made_by = {id(v): i for i, node in enumerate(graph.nodes) for v in node.outputs}
+    for i, norm in enumerate(graph.nodes):
         if norm.name != "native_batch_norm" or norm.values[_TRAINING]:
             continue
-        conv = made_by.get(id(norm.values[0]))
-        if conv is None or conv.name != "convolution" or conv.values[_TRANSPOSED]:
+        at = made_by.get(id(norm.values[0]))
+        conv = None if at is None else graph.nodes[at]
+        if at is None or conv is None or conv.name != "convolution" or conv.values[_TRANSPOSED]:
             continue
         fixed = [v for v in (*conv.values[1:3], *norm.values[1:5]) if v is not None]
         extra = any(counts.get(id(v), 0) for v in norm.outputs[1:])
         if counts[id(conv.outputs[0])] == 1 and not extra and all(v.fixed for v in fixed):
-            _fold(conv, norm)
-            graph.nodes.remove(norm)
+            found.append((at, i))
+    return found
 
 
-def _fold(conv: Node, norm: Node) -> None:
+def _fold(conv: Node, norm: Node) -> list[Value]:
+    """The convolution's weight and bias with the norm in them."""
     weight, bias = conv.values[_WEIGHT], conv.values[_BIAS]
     gamma, beta, mean, variance = norm.values[1:5]
     eps = norm.values[-1]
@@ -51,9 +67,8 @@ def _fold(conv: Node, norm: Node) -> None:
     finally:
         _C.set_grad_enabled(previous)
     stem = weight.name.removesuffix(".weight")
-    conv.values[_WEIGHT] = _constant(weight.name, folded)
-    conv.values[_BIAS] = _constant(bias.name if bias is not None else f"{stem}.bias", shifted)
-    conv.outputs = [norm.outputs[0]]
+    named = bias.name if bias is not None else f"{stem}.bias"
+    return [_constant(weight.name, folded), _constant(named, shifted)]
 
 
 def _double(value: Value) -> Any:
