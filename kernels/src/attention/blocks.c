@@ -29,7 +29,7 @@ typedef struct job {
   wt_word mixed_width; /* value_width up to whole panels */
   bool in_place;       /* keys and values are read where they lie */
   float *scratch;
-  size_t scratch_floats; /* of one thread */
+  uint64_t scratch_floats; /* of one thread */
 } job;
 
 /* One block of queries, and a thread's buffers. */
@@ -239,7 +239,7 @@ static void choose_blocks(job *job, int threads) {
   while (keys > PANEL && keys / 2 >= sizes->source) keys /= 2;
   while (
       rows > WT_TILE_ROWS &&
-      (rows / 2 >= sizes->length || rows * widest > QUERY_ELEMENTS ||
+      (rows / 2 >= sizes->length || (int64_t)rows * widest > QUERY_ELEMENTS ||
        (rows > 16 && sizes->entries * ((sizes->length + rows - 1) / rows) < 2 * (wt_word)threads)))
     rows /= 2;
   job->block_rows = rows;
@@ -247,8 +247,8 @@ static void choose_blocks(job *job, int threads) {
   job->row_blocks = (sizes->length + rows - 1) / rows;
   job->mixed_width = rounded_up(sizes->value_width, PANEL);
   const wt_word deepest = sizes->width > keys ? sizes->width : keys; /* of a panel */
-  job->scratch_floats =
-      (size_t)rounded_up(rows * (keys + job->mixed_width + sizes->width) + deepest * PANEL, 16);
+  job->scratch_floats = (uint64_t)rows * (uint64_t)(keys + job->mixed_width + sizes->width) +
+                        (uint64_t)deepest * PANEL;
 }
 
 int wt_attention_blocks(const wt_attention_args *args, const wt_attention_sizes *sizes) {

@@ -80,7 +80,8 @@ static void multiply(const job *job, wt_word first, wt_word rows) {
     return;
   }
   step_product step = {job, first, rows};
-  wt_parallel_for((weight->size[0] + PANEL - 1) / PANEL, 1 + 65536 / (rows * job->width * PANEL),
+  const int64_t cost = (int64_t)rows * job->width * PANEL; /* of a panel */
+  wt_parallel_for((weight->size[0] + PANEL - 1) / PANEL, 1 + (wt_word)(65536 / cost),
                   multiply_panels, &step);
 }
 
@@ -181,8 +182,8 @@ static bool prepare(job *job) {
   const bool in_place = job->rows == 1 && s->weight.stride[1] == 1;
   job->state_width = (job->width + 3) / 4 * 4;
   job->product_width = panels * PANEL + 4;
-  const uint64_t state = (uint64_t)(job->rows * job->state_width);
-  const uint64_t product = (uint64_t)(job->rows * job->product_width);
+  const uint64_t state = (uint64_t)job->rows * (uint64_t)job->state_width;
+  const uint64_t product = (uint64_t)job->rows * (uint64_t)job->product_width;
   const bool dense = s->projected.stride[2] == 1;
   const uint64_t packed = in_place ? 0 : (uint64_t)(panels * PANEL) * (uint64_t)job->width;
   job->hidden = wt_alloc_many(
