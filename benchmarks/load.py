@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-from places import ROOT, launch, machine, write
+from places import ROOT, ask, launch, machine, write
 from playwright.sync_api import Browser, sync_playwright
 from serve import SiteServer
 from zoo import FILES, PACKAGES, install
@@ -50,13 +50,7 @@ def make_files() -> None:
 
 def measure(browser: Browser, url: str, function: str, threads: int) -> dict[str, Any]:
     """One load in a page of its own."""
-    page = browser.new_page()
-    page.set_default_timeout(120_000)
-    try:
-        page.goto(f"{url}load.html")
-        return page.evaluate(function, threads)
-    finally:
-        page.close()
+    return ask(browser, f"{url}load.html", function, threads, seconds=120)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 for folder in ("site", "tests", "tests/pyodide"):
     sys.path.insert(0, str(ROOT / folder))
 
+from browsers import ask as ask  # noqa: E402
 from browsers import launch  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 from serve import SiteServer  # noqa: E402

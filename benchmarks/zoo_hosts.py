@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-from places import BROWSER_PYODIDE, ROOT, in_node, launch
+from places import BROWSER_PYODIDE, ROOT, ask, in_node, launch
 from playwright.sync_api import Browser, sync_playwright
 from serve import SiteServer
 
@@ -149,13 +149,7 @@ def in_pyodide(case: Case) -> dict[str, Any]:
 
 def in_page(browser: Browser, url: str, case: Case) -> dict[str, Any]:
     """The npm package in an isolated page."""
-    page = browser.new_page()
-    page.set_default_timeout(600_000)
-    try:
-        page.goto(f"{url}zoo.html")
-        return page.evaluate("check", case.described())
-    finally:
-        page.close()
+    return ask(browser, f"{url}zoo.html", "check", case.described(), seconds=300)
 
 
 @contextmanager

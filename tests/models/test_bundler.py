@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy
 import pytest
+from browsers import ask
 from playwright.sync_api import Browser
 from serve import SiteServer
 from small_models import TOLERANCE, Case
@@ -37,22 +37,22 @@ def test_the_bundle_has_the_engine(bundle: Path) -> None:
     assert len(list(bundle.glob("assets/*.wasm"))) == 3
 
 
+RUN = """async (ids) => {
+    const data = await run("models/sentence.wasm", ids);
+    const resources = performance.getEntriesByType("resource");
+    return { data, fetched: resources.map(({ name }) => name.split("/").at(-1)) };
+}"""
+
+
 def test_the_page_runs(browser: Browser, bundle: Path, exported: tuple[Path, list[Case]]) -> None:
     folder, cases = exported
     case = next(case for case in cases if case.model == "sentence")
     server = SiteServer(bundle, isolated=True, mounts={"models": folder}).start()
-    page = browser.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(os.path.basename(request.url)))
     try:
-        page.goto(server.url)
-        page.wait_for_function("window.run !== undefined")
-        ids = case.inputs[0].tolist()
-        got = page.evaluate("(ids) => run('models/sentence.wasm', ids)", ids)
-        difference = numpy.abs(numpy.array(got) - case.outputs[0].reshape(-1)).max()
-        assert difference <= TOLERANCE * numpy.abs(case.outputs[0]).max()
+        got = ask(browser, server.url, RUN, case.inputs[0].tolist())
     finally:
-        page.close()
         server.stop()
-    engines = [name for name in requests if name.startswith(("relaxed", "simd", "scalar"))]
+    difference = numpy.abs(numpy.array(got["data"]) - case.outputs[0].reshape(-1)).max()
+    assert difference <= TOLERANCE * numpy.abs(case.outputs[0]).max()
+    engines = [name for name in got["fetched"] if name.startswith(("relaxed", "simd", "scalar"))]
     assert len(engines) <= 1, "one engine is fetched, the one that runs"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
+from browsers import ask
 from playwright.sync_api import Browser
 from serve import SiteServer
 from small_models import TOLERANCE, Case
@@ -82,18 +83,13 @@ def test_browsers(
     exported: tuple[Path, list[Case]],
     isolated: bool,
 ) -> None:
-    page = browser.new_page()
-    try:
-        page.goto(f"{servers[isolated].url}runtime.html")
-        page.wait_for_function("window.ready")
-        answer = page.evaluate(RUN, {})
-        check(answer["cases"], exported[1])
-        assert answer["variant"] == "relaxed"
-        assert answer["threads"] == (min(4, CORES) if isolated else 1)
-        because = answer["singleThreadedBecause"]
-        assert because is None if isolated else "Cross-Origin-Opener-Policy" in because
-        scalar = page.evaluate(RUN, {"simd": False, "threads": 1})
-        check(scalar["cases"], exported[1])
-        assert (scalar["variant"], scalar["threads"]) == ("scalar", 1)
-    finally:
-        page.close()
+    url = f"{servers[isolated].url}runtime.html"
+    answer = ask(browser, url, RUN, {})
+    check(answer["cases"], exported[1])
+    assert answer["variant"] == "relaxed"
+    assert answer["threads"] == (min(4, CORES) if isolated else 1)
+    because = answer["singleThreadedBecause"]
+    assert because is None if isolated else "Cross-Origin-Opener-Policy" in because
+    scalar = ask(browser, url, RUN, {"simd": False, "threads": 1})
+    check(scalar["cases"], exported[1])
+    assert (scalar["variant"], scalar["threads"]) == ("scalar", 1)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from browsers import ask
 from playwright.sync_api import Browser
 from serve import SiteServer
 
@@ -48,10 +49,4 @@ RUN = """async () => {
 
 
 def test_browsers(browser: Browser, servers: dict[bool, SiteServer]) -> None:
-    page = browser.new_page()
-    try:
-        page.goto(f"{servers[True].url}runtime.html")
-        page.wait_for_function("window.ready")
-        check(page.evaluate(RUN))
-    finally:
-        page.close()
+    check(ask(browser, f"{servers[True].url}runtime.html", RUN))
