@@ -121,8 +121,9 @@ class Op(_C.OpBase):
                 saved, outputs = wants.get(position, (0, 0))
                 more_saved, more_outputs = formula.masks()
                 wants[position] = (saved | more_saved, outputs | more_outputs)
-        super().__init__(schema.qualified_name, node, wants)
         arguments = schema.arguments
+        tensors = sum(1 << i for i, a in enumerate(arguments) if a.is_tensor)
+        super().__init__(schema.qualified_name, node, wants, tensors)
         self.converters = [converter(a.type, wrapped_numbers) for a in arguments]
         self.defaults = [a.default for a in arguments]
         self.positional = sum(not a.keyword_only for a in arguments)
