@@ -249,7 +249,11 @@ class Tensor(_C.TensorBase):
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    __array_priority__ = 1000
+    __array_priority__ = 1000  # numpy leaves its operators to the tensor
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What numpy makes of its results for a tensor, such as that of ``numpy.sin(tensor)``."""
+        return _interop.from_array(array.astype("uint8") if array.dtype == bool else array)
 
     def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
         return _interop.to_dlpack(self, **options)
@@ -357,3 +361,4 @@ def _install() -> None:
 
 _install()
 _C.set_tensor_class(Tensor)
+_C.set_handlers(from_array=_interop.from_array)

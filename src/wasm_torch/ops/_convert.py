@@ -19,10 +19,34 @@ class Mismatch(TypeError):
         self.wanted = wanted
         self.value = value
 
+    def text(self) -> str:
+        """Such as "must be Tensor, not int"."""
+        got = type_name(self.value)
+        namesake = got.endswith(".Tensor")  # of another package
+        wanted = self.wanted.replace("Tensor", "wasm_torch.Tensor") if namesake else self.wanted
+        return f"must be {wanted}, not {got}"
+
 
 def type_name(value: Any) -> str:
     """How torch names the type of an argument in its errors."""
-    return "Tensor" if isinstance(value, TensorBase) else type(value).__name__
+    if isinstance(value, TensorBase):
+        return "Tensor"
+    kind = type(value)
+    if kind.__module__ == "builtins":
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    """Whether a value is a number of numpy's; an array of no dimensions is none."""
+    return hasattr(value, "__array_interface__") and not hasattr(value, "__setitem__")
+
+
+def check_tensor(function: str, name: str, position: int, value: Any) -> None:
+    """Raises torch's TypeError where an argument is no tensor; positions count from 1."""
+    if not isinstance(value, TensorBase):
+        text = Mismatch("Tensor", value).text()
+        raise TypeError(f"{function}(): argument '{name}' (position {position}) {text}")
 
 
 def _tensor(value: Any) -> Any:
@@ -34,8 +58,8 @@ def _tensor(value: Any) -> Any:
 def _tensor_or_number(value: Any) -> Any:
     if isinstance(value, (TensorBase, int, float)):
         return value
-    if hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
-        return value.item()  # a scalar of numpy's
+    if _is_numpy_scalar(value):
+        return float(value) if value.dtype.kind == "b" else value.item()  # as torch does
     raise Mismatch("Tensor", value)
 
 
@@ -59,7 +83,7 @@ def _scalar(value: Any) -> Any:
         return value
     if isinstance(value, TensorBase) and value.ndim == 0 and not value.requires_grad:
         return value.item()
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+    if _is_numpy_scalar(value):
         return value.item()
     raise Mismatch("Number", value)
 

@@ -205,10 +205,7 @@ class Op(_C.OpBase):
                 f"{listed}"
             )
         place = f" (position {position + 1})" if position < given else ""
-        got = type_name(mismatch.value)
-        return TypeError(
-            f"{self.schema.name}(): argument '{name}'{place} must be {mismatch.wanted}, not {got}"
-        )
+        return TypeError(f"{self.schema.name}(): argument '{name}'{place} {mismatch.text()}")
 
     # ---- running -----------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

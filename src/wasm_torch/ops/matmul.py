@@ -7,6 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
+from wasm_torch.ops._convert import check_tensor
 from wasm_torch.ops._dtypes import C_NAMES, scalar_name
 from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
 
@@ -288,10 +289,8 @@ def addr(self: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> A
 @composite(method=True)
 def matmul(self: Any, other: Any) -> Any:
     """The matrix product with torch's rules: vectors, matrices, and broadcast batches."""
-    if not isinstance(other, _C.TensorBase):
-        raise TypeError(
-            f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
-        )
+    check_tensor("matmul", "input", 1, self)
+    check_tensor("matmul", "other", 2, other)
     a, b = self.ndim, other.ndim
     if a == 0 or b == 0:
         raise RuntimeError(
