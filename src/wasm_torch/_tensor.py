@@ -9,6 +9,7 @@ from wasm_torch import _C, _interop
 from wasm_torch._formats import cpu, strided
 from wasm_torch.autograd import hooks as _hooks
 from wasm_torch.ops import FUNCTIONS, METHODS
+from wasm_torch.ops._convert import check_tensor
 
 
 class Tensor(_C.TensorBase):
@@ -182,10 +183,12 @@ class Tensor(_C.TensorBase):
 
     def is_same_size(self, other: Any) -> bool:
         """Whether the shapes are equal."""
+        check_tensor("is_same_size", "other", 1, other)
         return self.shape == other.shape
 
     def is_set_to(self, other: Any) -> bool:
         """Whether both stand for the same memory in the same way."""
+        check_tensor("is_set_to", "tensor", 1, other)
         return (
             self.data_ptr() == other.data_ptr()
             and self.shape == other.shape
@@ -229,6 +232,7 @@ class Tensor(_C.TensorBase):
 
     def map_(self, other: Any, function: Callable[[Any, Any], Any]) -> Tensor:
         """Replaces each element by ``function(element, other's element)``."""
+        check_tensor("map_", "other", 1, other)
         pairs = zip(self.detach().reshape(-1).tolist(), other.reshape(-1).tolist(), strict=True)
         values = [function(a, b) for a, b in pairs]
         if values:

@@ -1,4 +1,4 @@
-"""There is no CUDA here. Code that asks learns so, and what torch ignores without CUDA is ignored."""
+"""There is no CUDA here: who asks is told so, and what torch ignores without it is ignored."""
 
 from __future__ import annotations
 

@@ -1082,7 +1082,14 @@ def test_saved_outputs_make_no_cycle() -> None:
 
 SECOND_PASSES = [
     *("w * 2", "2 * w", "w / 3", "3 / w", "w + 1", "1 - w", "-w", "w * w", "w ** 3", "w ** 2"),
-    *("w.sum()", "w.sum(0)", "w.mean((0, 1))", "w.mul(2)", "w.clone().mul_(2)", "w.clone().add_(2)"),
+    *(
+        "w.sum()",
+        "w.sum(0)",
+        "w.mean((0, 1))",
+        "w.mul(2)",
+        "w.clone().mul_(2)",
+        "w.clone().add_(2)",
+    ),
     *("w.flip(0)", "w.roll(1, 0)", "w.repeat(2, 1)", "w.permute(1, 0)", "w.reshape(6)", "w[0]"),
     *("w.expand(2, 2, 3)", "w.exp()", "w.relu()", "w.amax(1)", "t.stack([w, w])", "t.cat([w, w])"),
     *("w.clamp(min=0)", "w.masked_fill(w > 0, 1.0)", "w.softmax(0)", "w.as_strided((2,), (1,), 0)"),

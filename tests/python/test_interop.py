@@ -279,7 +279,9 @@ ARRAY_OPERANDS = {
     "list": lambda package: [1, 2],
     "text": lambda package: "a",
 }
-OPERATORS = "+ - * / // % ** == != < <= > >= & | ^ @".split()
+OPERATORS = [
+    *("+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "&", "|", "^", "@"),
+]
 
 
 def outcome(expression: str, package: Any) -> Any:

@@ -19,12 +19,53 @@ class Mismatch(TypeError):
         self.wanted = wanted
         self.value = value
 
-    def text(self) -> str:
-        """Such as "must be Tensor, not int"."""
+    def describe(self, function: str, name: str, position: int | None) -> str:
+        """The text of torch's error; positions count from 1, None for a keyword."""
         got = type_name(self.value)
         namesake = got.endswith(".Tensor")  # of another package
         wanted = self.wanted.replace("Tensor", "wasm_torch.Tensor") if namesake else self.wanted
-        return f"must be {wanted}, not {got}"
+        return f"{function}(): argument '{name}'{_place(position)} must be {wanted}, not {got}"
+
+
+class MismatchedSize(Mismatch):
+    """An element of a list of ints is none."""
+
+    def __init__(self, sizes: Any, index: int):
+        super().__init__("tuple of ints", sizes)
+        self.index = index
+
+    def describe(self, function: str, name: str, position: int | None) -> str:
+        got = type_name(self.value[self.index])
+        if position is None:
+            return super().describe(function, name, position)
+        if self.index == 0:
+            return (
+                f"{function}(): argument '{name}'{_place(position)} must be tuple of ints, but "
+                f"found element of type {got} at pos 0"
+            )
+        return (
+            f"{function}(): argument '{name}' failed to unpack the object at pos "
+            f'{self.index + 1} with error "type must be tuple of ints,but got {got}"'
+        )
+
+
+class MismatchedTensor(Mismatch):
+    """An element of a list of tensors is none."""
+
+    def __init__(self, tensors: Any, index: int):
+        super().__init__("tuple of Tensors", tensors)
+        self.index = index
+
+    def describe(self, function: str, name: str, position: int | None) -> str:
+        got = type_name(self.value[self.index])
+        return (
+            f"expected Tensor as element {self.index} in argument {(position or 1) - 1}, but got "
+            f"{got}"
+        )
+
+
+def _place(position: int | None) -> str:
+    return "" if position is None else f" (position {position})"
 
 
 def type_name(value: Any) -> str:
@@ -42,11 +83,45 @@ def _is_numpy_scalar(value: Any) -> bool:
     return hasattr(value, "__array_interface__") and not hasattr(value, "__setitem__")
 
 
-def check_tensor(function: str, name: str, position: int, value: Any) -> None:
+def check(kind: str, function: str, name: str, position: int | None, value: Any) -> Any:
+    """A value converted to a schema type, or torch's TypeError for it."""
+    try:
+        return _BASE[kind](value)
+    except Mismatch as mismatch:
+        raise TypeError(mismatch.describe(function, name, position)) from None
+
+
+def check_tensor(function: str, name: str, position: int | None, value: Any) -> None:
     """Raises torch's TypeError where an argument is no tensor; positions count from 1."""
     if not isinstance(value, TensorBase):
-        text = Mismatch("Tensor", value).text()
-        raise TypeError(f"{function}(): argument '{name}' (position {position}) {text}")
+        check("Tensor", function, name, position, value)
+
+
+def spread_sizes(
+    function: str, name: str, args: tuple[Any, ...], position: int = 1
+) -> tuple[int, ...]:
+    """The ints of ``function(2, 3)`` or ``function((2, 3))``, or torch's TypeError."""
+    if len(args) != 1:
+        if args and not is_int(args[0]):
+            given = f"{position} positional argument{'s' * (position > 1)} but "
+            given += f"{len(args) + position - 1} were given"
+            raise TypeError(f"{function}() takes {given}")
+    elif isinstance(args[0], (tuple, list)):
+        args = tuple(args[0])
+    elif not is_int(args[0]):
+        raise TypeError(Mismatch("tuple of ints", args[0]).describe(function, name, position))
+    return check("int[]", function, name, position, args)
+
+
+def is_int(value: Any) -> bool:
+    """Whether torch takes a value for the first of several sizes: bools are none."""
+    if type(value) is int:
+        return True
+    if isinstance(value, TensorBase):
+        return value.numel() == 1 and not value.dtype.is_floating_point
+    if isinstance(value, (float, bool, str, tuple, list)) or getattr(value, "ndim", 0):
+        return False
+    return hasattr(value, "__index__")
 
 
 def _tensor(value: Any) -> Any:
@@ -65,9 +140,9 @@ def _tensor_or_number(value: Any) -> Any:
 
 def _tensors(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
-        for item in value:
+        for index, item in enumerate(value):
             if not isinstance(item, TensorBase):
-                raise Mismatch("tuple of Tensors", value)
+                raise MismatchedTensor(value, index)
         return tuple(value)
     raise Mismatch("tuple of Tensors", value)
 
@@ -114,12 +189,18 @@ def _bool(value: Any) -> bool:
     raise Mismatch("bool", value)
 
 
+def _element(sizes: Any, index: int) -> int:
+    value = sizes[index]
+    if is_int(value) or (index > 0 and isinstance(value, bool)):
+        return int(value.__index__())
+    raise MismatchedSize(sizes, index)
+
+
 def _ints(value: Any) -> tuple[int, ...]:
     if isinstance(value, (tuple, list)):
-        try:
-            return tuple(v if type(v) is int else _int(v) for v in value)
-        except Mismatch:
-            raise Mismatch("tuple of ints", value) from None
+        return tuple(
+            v if type(v) is int else _element(value, index) for index, v in enumerate(value)
+        )
     raise Mismatch("tuple of ints", value)
 
 
