@@ -83,6 +83,11 @@ def _is_numpy_scalar(value: Any) -> bool:
     return hasattr(value, "__array_interface__") and not hasattr(value, "__setitem__")
 
 
+def _of_numpy(value: Any) -> Any:
+    """A number of numpy's as Python's; torch takes its bools for floats."""
+    return float(value) if value.dtype.kind == "b" else value.item()
+
+
 def check(kind: str, function: str, name: str, position: int | None, value: Any) -> Any:
     """A value converted to a schema type, or torch's TypeError for it."""
     try:
@@ -134,7 +139,7 @@ def _tensor_or_number(value: Any) -> Any:
     if isinstance(value, (TensorBase, int, float)):
         return value
     if _is_numpy_scalar(value):
-        return float(value) if value.dtype.kind == "b" else value.item()  # as torch does
+        return _of_numpy(value)
     raise Mismatch("Tensor", value)
 
 
@@ -159,7 +164,7 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, TensorBase) and value.ndim == 0 and not value.requires_grad:
         return value.item()
     if _is_numpy_scalar(value):
-        return value.item()
+        return _of_numpy(value)
     raise Mismatch("Number", value)
 
 
