@@ -37,6 +37,10 @@ from wasm_torch._determinism import (  # noqa: E402
     is_deterministic_algorithms_warn_only_enabled,
     use_deterministic_algorithms,
 )
+
+from wasm_torch import _legacy  # noqa: E402  isort: skip
+
+globals().update(_legacy.TYPES)
 from wasm_torch._interop import from_dlpack, from_numpy, frombuffer  # noqa: E402
 from wasm_torch._random import (  # noqa: E402
     Generator,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from wasm_torch import _C, _interop
+from wasm_torch import _C, _interop, _legacy
 from wasm_torch._formats import cpu, strided
 from wasm_torch.autograd import hooks as _hooks
 from wasm_torch.ops import FUNCTIONS, METHODS
@@ -16,9 +16,15 @@ class Tensor(_C.TensorBase):
     """A multi-dimensional array of one dtype, in the engine's memory.
 
     Made by ``tensor``, ``zeros``, ``rand``, ... and by operations. Views share storage.
+    ``Tensor(2, 3)`` and ``Tensor([1.0, 2.0])`` are of the default dtype.
     """
 
     __module__ = "wasm_torch"
+
+    def __new__(cls, *args: Any) -> Any:
+        if len(args) != 1 or not isinstance(args[0], _C.TensorBase):
+            args = (_legacy.construct(_C.get_default_dtype(), args),)
+        return _C.TensorBase.__new__(cls, *args)
 
     def __init__(self, *args: Any) -> None:
         pass
@@ -221,7 +227,13 @@ class Tensor(_C.TensorBase):
             return f"torch.{scalar_name(self.dtype)}Tensor"
         if isinstance(dtype, str):
             dtype = _type_by_name(dtype)
+        elif isinstance(dtype, _legacy.TensorType):
+            dtype = dtype.dtype
         return self.to(dtype)
+
+    def new(self, *args: Any) -> Tensor:
+        """A tensor of this dtype, from sizes or a sequence of numbers."""
+        return _legacy.construct(self.dtype, args)
 
     def apply_(self, function: Callable[[Any], Any]) -> Tensor:
         """Replaces each element by ``function(element)``: slow, for small tensors."""
@@ -333,25 +345,11 @@ def _rebuild(kind: type, dtype: str, size: Any, requires_grad: bool, content: by
     return tensor.requires_grad_(requires_grad)
 
 
-_TYPE_NAMES = {
-    "FloatTensor": "float32",
-    "DoubleTensor": "float64",
-    "HalfTensor": "float16",
-    "BFloat16Tensor": "bfloat16",
-    "ByteTensor": "uint8",
-    "CharTensor": "int8",
-    "ShortTensor": "int16",
-    "IntTensor": "int32",
-    "LongTensor": "int64",
-    "BoolTensor": "bool",
-}
-
-
 def _type_by_name(name: str) -> Any:
     short = name.removeprefix("torch.")
-    if short not in _TYPE_NAMES:
+    if short not in _legacy.DTYPES:
         raise ValueError(f"invalid type: '{name}'")
-    return _C.dtype_by_name(_TYPE_NAMES[short])
+    return _legacy.DTYPES[short]
 
 
 def _install() -> None:
