@@ -558,9 +558,9 @@ PyMethodDef fast_functions[] = {
   X(inplace_floor_divide) X(inplace_remainder)                                                    \
   X(inplace_and) X(inplace_or) X(inplace_xor) X(inplace_lshift) X(inplace_rshift)
 /* clang-format on */
-#define X(name)                                               \
-  static PyObject *number_##name(PyObject *a, PyObject *b) {  \
-    return or_not_implemented(slot_##name(a, b), a, b);       \
+#define X(name)                                              \
+  static PyObject *number_##name(PyObject *a, PyObject *b) { \
+    return or_not_implemented(slot_##name(a, b), a, b);      \
   }
 BINARY_SLOTS(X)
 #undef X

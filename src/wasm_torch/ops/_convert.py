@@ -124,7 +124,7 @@ def is_int(value: Any) -> bool:
         return True
     if isinstance(value, TensorBase):
         return value.numel() == 1 and not value.dtype.is_floating_point
-    if isinstance(value, (float, bool, str, tuple, list)) or getattr(value, "ndim", 0):
+    if isinstance(value, (float, bool, str, tuple, list)) or getattr(value, "ndim", None):
         return False
     return hasattr(value, "__index__")
 

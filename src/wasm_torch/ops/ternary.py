@@ -117,6 +117,7 @@ def lerp(self: Any, end: Any, weight: Any) -> Any:
     },
 )
 def lerp_scalar(self: Any, end: Any, weight: Any) -> Any:
+    """The same with one number as the weight."""
     return lerp.kernel(self, end, weight)
 
 
