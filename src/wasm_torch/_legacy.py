@@ -57,6 +57,10 @@ class TensorType(type):
 
 
 TYPES = {
-    name: TensorType(name, (), {"dtype": dtype, "__module__": "torch"})
+    name: TensorType(
+        name,
+        (),
+        {"dtype": dtype, "__module__": "torch", "__doc__": f"Tensors of {dtype}, as torch began."},
+    )
     for name, dtype in DTYPES.items()
 }

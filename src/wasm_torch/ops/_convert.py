@@ -231,7 +231,7 @@ def _floats(value: Any) -> tuple[float, ...]:
 def _dtype(value: Any) -> Any:
     if isinstance(value, _C.dtype):
         return value
-    named = {float: _C.float32, int: _C.int64, bool: _C.bool}.get(value)
+    named = {float: _C.float64, int: _C.int64, bool: _C.bool}.get(value)
     if named is not None:
         return named
     raise Mismatch("torch.dtype", value)

@@ -70,7 +70,7 @@ def to(self: Any, *args: Any, **kwargs: Any) -> Any:
         elif isinstance(value, _C.dtype):
             dtype = value
         elif value in (float, int, bool) and isinstance(value, type):
-            dtype = {float: _C.float32, int: _C.int64, bool: _C.bool}[value]
+            dtype = {float: _C.float64, int: _C.int64, bool: _C.bool}[value]
         elif isinstance(value, bool):
             rest.append(value)
         elif value is not None:

@@ -109,6 +109,8 @@ def randint(*args: Any, **kwargs: Any) -> Any:
             " * (int high, tuple of ints size)\n * (int low, int high, tuple of ints size)"
         )
     for position, name in enumerate(names, 1):
+        if name not in values:
+            continue  # low is 0
         kind = "int[]" if name == "size" else "int"
         values[name] = check(kind, "randint", name, position, values[name])
     result = allocate(values["size"], dtype or _C.int64)

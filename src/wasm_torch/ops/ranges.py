@@ -68,12 +68,18 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **kwargs: Any) -> Any
     return finished(result, requires_grad, out)
 
 
+def _ends(function: str, start: Any, end: Any) -> tuple[Any, ...]:
+    """Both as numbers; a tensor may require a gradient, which stops here."""
+    ends = (v.detach() if isinstance(v, _C.TensorBase) else v for v in (start, end))
+    names = enumerate(zip(("start", "end"), ends, strict=True), 1)
+    return tuple(check("Scalar", function, name, place, v) for place, (name, v) in names)
+
+
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Any:
     """``steps`` evenly spaced numbers from start to end, both included."""
     dtype, requires_grad, out, _ = factory_options(kwargs, "linspace")
     steps = check("int", "linspace", "steps", 3, steps)
-    start = check("Scalar", "linspace", "start", 1, start)
-    end = check("Scalar", "linspace", "end", 2, end)
+    start, end = _ends("linspace", start, end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if dtype is None:
@@ -88,8 +94,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any
     """``base`` to the powers of ``linspace``."""
     dtype, requires_grad, out, _ = factory_options(kwargs, "logspace")
     steps = check("int", "logspace", "steps", 3, steps)
-    start = check("Scalar", "logspace", "start", 1, start)
-    end = check("Scalar", "logspace", "end", 2, end)
+    start, end = _ends("logspace", start, end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if dtype is None:

@@ -297,9 +297,9 @@ def _repeat_backward(grad: Any, size: tuple[int, ...], repeats: Sequence[int]) -
 
 
 @composite(method=True)
-def tile(self: Any, *dims: Any) -> Any:
-    """Repeats the tensor along each dim."""
-    counts = spread_sizes("tile", "dims", dims)
+def tile(self: Any, *args: Any, dims: Any = None) -> Any:
+    """Repeats the tensor along each dim: ``tile(2, 3)`` or ``tile((2, 3))``."""
+    counts = spread_sizes("tile", "dims", args if dims is None else (dims,))
     missing = self.ndim - len(counts)
     return self.repeat((1,) * max(missing, 0) + tuple(counts))
 
