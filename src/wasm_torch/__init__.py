@@ -32,6 +32,15 @@ from wasm_torch import ops as ops  # noqa: E402  isort: skip
 ops.FUNCTIONS.update(finfo=finfo, iinfo=iinfo)
 
 from wasm_torch._tensor import Tensor  # noqa: E402  isort: skip
+from wasm_torch._determinism import (  # noqa: E402
+    are_deterministic_algorithms_enabled,
+    is_deterministic_algorithms_warn_only_enabled,
+    use_deterministic_algorithms,
+)
+
+from wasm_torch import _legacy  # noqa: E402  isort: skip
+
+globals().update(_legacy.TYPES)
 from wasm_torch._interop import from_dlpack, from_numpy, frombuffer  # noqa: E402
 from wasm_torch._random import (  # noqa: E402
     Generator,
@@ -77,6 +86,8 @@ del _name, _function
 
 from wasm_torch import (  # noqa: E402
     autograd,
+    backends,
+    cuda,
     linalg,
     masked,
     nn,

@@ -6,6 +6,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch._tensor_str import get_printoptions, set_printoptions
+from wasm_torch.ops._convert import check_tensor
 from wasm_torch.ops._dtypes import can_cast
 
 __all__ = [
@@ -36,16 +37,19 @@ def is_storage(obj: Any) -> bool:
 
 def is_floating_point(input: Any) -> bool:
     """Whether a tensor's dtype is a float."""
+    check_tensor("is_floating_point", "input", 1, input)
     return input.dtype.is_floating_point
 
 
 def is_nonzero(input: Any) -> bool:
     """Whether the only element is not zero."""
+    check_tensor("is_nonzero", "input", 1, input)
     return input.is_nonzero()
 
 
 def numel(input: Any) -> int:
     """The number of elements."""
+    check_tensor("numel", "input", 1, input)
     return input.numel()
 
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from wasm_torch import _C, _interop
+from wasm_torch import _C, _interop, _legacy
 from wasm_torch._formats import cpu, strided
 from wasm_torch.autograd import hooks as _hooks
 from wasm_torch.ops import FUNCTIONS, METHODS
+from wasm_torch.ops._convert import check_tensor
 
 
 class Tensor(_C.TensorBase):
     """A multi-dimensional array of one dtype, in the engine's memory.
 
     Made by ``tensor``, ``zeros``, ``rand``, ... and by operations. Views share storage.
+    ``Tensor(2, 3)`` and ``Tensor([1.0, 2.0])`` are of the default dtype.
     """
 
     __module__ = "wasm_torch"
+
+    def __new__(cls, *args: Any) -> Any:
+        if len(args) != 1 or not isinstance(args[0], _C.TensorBase):
+            args = (_legacy.construct(_C.get_default_dtype(), args),)
+        return _C.TensorBase.__new__(cls, *args)
 
     def __init__(self, *args: Any) -> None:
         pass
@@ -182,10 +189,12 @@ class Tensor(_C.TensorBase):
 
     def is_same_size(self, other: Any) -> bool:
         """Whether the shapes are equal."""
+        check_tensor("is_same_size", "other", 1, other)
         return self.shape == other.shape
 
     def is_set_to(self, other: Any) -> bool:
         """Whether both stand for the same memory in the same way."""
+        check_tensor("is_set_to", "tensor", 1, other)
         return (
             self.data_ptr() == other.data_ptr()
             and self.shape == other.shape
@@ -218,7 +227,13 @@ class Tensor(_C.TensorBase):
             return f"torch.{scalar_name(self.dtype)}Tensor"
         if isinstance(dtype, str):
             dtype = _type_by_name(dtype)
+        elif isinstance(dtype, _legacy.TensorType):
+            dtype = dtype.dtype
         return self.to(dtype)
+
+    def new(self, *args: Any) -> Tensor:
+        """A tensor of this dtype, from sizes or a sequence of numbers."""
+        return _legacy.construct(self.dtype, args)
 
     def apply_(self, function: Callable[[Any], Any]) -> Tensor:
         """Replaces each element by ``function(element)``: slow, for small tensors."""
@@ -229,6 +244,7 @@ class Tensor(_C.TensorBase):
 
     def map_(self, other: Any, function: Callable[[Any, Any], Any]) -> Tensor:
         """Replaces each element by ``function(element, other's element)``."""
+        check_tensor("map_", "other", 1, other)
         pairs = zip(self.detach().reshape(-1).tolist(), other.reshape(-1).tolist(), strict=True)
         values = [function(a, b) for a, b in pairs]
         if values:
@@ -249,7 +265,11 @@ class Tensor(_C.TensorBase):
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    __array_priority__ = 1000
+    __array_priority__ = 1000  # numpy leaves its operators to the tensor
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What numpy makes of its results for a tensor, such as that of ``numpy.sin(tensor)``."""
+        return _interop.from_array(array.astype("uint8") if array.dtype == bool else array)
 
     def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
         return _interop.to_dlpack(self, **options)
@@ -325,25 +345,11 @@ def _rebuild(kind: type, dtype: str, size: Any, requires_grad: bool, content: by
     return tensor.requires_grad_(requires_grad)
 
 
-_TYPE_NAMES = {
-    "FloatTensor": "float32",
-    "DoubleTensor": "float64",
-    "HalfTensor": "float16",
-    "BFloat16Tensor": "bfloat16",
-    "ByteTensor": "uint8",
-    "CharTensor": "int8",
-    "ShortTensor": "int16",
-    "IntTensor": "int32",
-    "LongTensor": "int64",
-    "BoolTensor": "bool",
-}
-
-
 def _type_by_name(name: str) -> Any:
     short = name.removeprefix("torch.")
-    if short not in _TYPE_NAMES:
+    if short not in _legacy.DTYPES:
         raise ValueError(f"invalid type: '{name}'")
-    return _C.dtype_by_name(_TYPE_NAMES[short])
+    return _legacy.DTYPES[short]
 
 
 def _install() -> None:
@@ -357,3 +363,4 @@ def _install() -> None:
 
 _install()
 _C.set_tensor_class(Tensor)
+_C.set_handlers(from_array=_interop.from_array)

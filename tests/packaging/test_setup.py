@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
+import python
 import system
 from report import SetupError
 
@@ -44,6 +46,16 @@ def test_a_package_with_another_checksum_is_refused(
     with pytest.raises(registry.DownloadError, match="is pinned in"):
         registry.npm_package("thing", "1.0.0", tmp_path / "thing")
     assert not (tmp_path / "thing").exists()
+
+
+def test_an_environment_sees_the_source_tree(tmp_path: Path) -> None:
+    venv.create(tmp_path)
+    python.link_source(tmp_path)
+    command = [tmp_path / "bin" / "python", "-c", "import wasm_torch; print(wasm_torch.__file__)"]
+    place = subprocess.check_output(command, cwd=tmp_path, text=True).strip()
+    assert Path(place) == ROOT / "src" / "wasm_torch" / "__init__.py"
+    shown = subprocess.check_output([tmp_path / "bin" / "wasm-torch", "--help"], text=True)
+    assert "PyTorch models as single WebAssembly files" in shown
 
 
 def test_a_second_run_installs_nothing() -> None:

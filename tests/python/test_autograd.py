@@ -1078,3 +1078,35 @@ def test_saved_outputs_make_no_cycle() -> None:
     for _ in range(10):
         wasm_torch.ones(1000, requires_grad=True).exp().sum().backward()
     assert wasm_torch.memory_stats()["current"] <= before + 10_000
+
+
+SECOND_PASSES = [
+    *("w * 2", "2 * w", "w / 3", "3 / w", "w + 1", "1 - w", "-w", "w * w", "w ** 3", "w ** 2"),
+    *(
+        "w.sum()",
+        "w.sum(0)",
+        "w.mean((0, 1))",
+        "w.mul(2)",
+        "w.clone().mul_(2)",
+        "w.clone().add_(2)",
+    ),
+    *("w.flip(0)", "w.roll(1, 0)", "w.repeat(2, 1)", "w.permute(1, 0)", "w.reshape(6)", "w[0]"),
+    *("w.expand(2, 2, 3)", "w.exp()", "w.relu()", "w.amax(1)", "t.stack([w, w])", "t.cat([w, w])"),
+    *("w.clamp(min=0)", "w.masked_fill(w > 0, 1.0)", "w.softmax(0)", "w.as_strided((2,), (1,), 0)"),
+    *("t.nn.functional.pad(w, (1, 1))", "t.lerp(w, w.detach(), 0.5)", "w.double()"),
+]
+
+
+@pytest.mark.parametrize("expression", SECOND_PASSES)
+def test_a_second_pass_is_refused_where_torch_refuses_it(expression: str) -> None:
+    outcomes = []
+    for package in (torch, wasm_torch):
+        w = package.ones(2, 3, requires_grad=True)
+        y = eval(expression, {"w": w, "t": package}).sum()
+        y.backward()
+        try:
+            y.backward()
+            outcomes.append(w.grad.tolist())
+        except RuntimeError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -11,8 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+import wasm_torch
 from wasm_torch.cli import main
 from wasm_torch.cli.serve import make_server
+
+LINEAR = ["export", "torch.nn:Identity"]
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +69,80 @@ def test_bench(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["export", "no_such_module:x", "x.wasm", "--input", "3"], "No module named"),
         (["export", "torch.nn:Nothing", "x.wasm", "--input", "3"], "has no attribute Nothing"),
         (["serve", "nowhere"], "there is no folder nowhere"),
+        (["run", "FILE", "input=X", "input=X"], "input 'input' was given twice"),
+        ([*LINEAR, "no_folder/x.wasm", "--input", "2x4"], "there is no folder no_folder to write"),
+        ([*LINEAR, ".", "--input", "2x4"], ". is a folder; give the name of a file"),
+        ([*LINEAR, "x.wasm", "--input", "a=2x4", "--input", "a=2x4"], "'a' was given twice"),
+        ([*LINEAR, "x.wasm", "--input", "2x4", "--weights", "JUNK"], "that torch.load reads: "),
+        ([*LINEAR, "x.wasm", "--input", "2x4", "--weights", "nowhere"], "there is no file nowhere"),
     ],
 )
 def test_failures_say_why(
     arguments: list[str], message: str, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(file) if a == "FILE" else a for a in arguments]) == 1
-    assert message in capsys.readouterr().err
+    junk = file.parent / "junk.bin"
+    junk.write_bytes(b"ejunk")
+    names = {"FILE": file, "JUNK": junk, "input=X": f"input={file.parent / 'x.npy'}"}
+    assert main([str(names.get(a, a)) for a in arguments]) == 1
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert ".partial" not in shown
+
+
+def test_a_wrong_shape_is_told_without_torchs_log(file: Path) -> None:
+    command = [sys.executable, "-m", "wasm_torch.cli", "export", "models_for_cli:linear", "x.wasm"]
+    command += ["--input", "1x5"]
+    paths = os.pathsep.join([str(Path(wasm_torch.__file__).parents[1]), str(file.parent)])
+    result = subprocess.run(
+        command,
+        check=False,
+        cwd=file.parent,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith("wasm-torch export: torch.export could not follow")
+
+
+def test_dtypes_of_inputs(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numpy.save(tmp_path / "wide.npy", numpy.ones((2, 4)))
+    numpy.save(tmp_path / "whole.npy", numpy.ones((2, 4), numpy.int64))
+    assert main(["run", str(file), str(tmp_path / "wide.npy")]) == 0
+    assert "input 'input': converting float64 to float32" in capsys.readouterr().err
+    assert main(["run", str(file), f"input={tmp_path / 'wide.npy'}"]) == 0
+    assert "input 'input': converting float64 to float32" in capsys.readouterr().err
+    assert main(["run", str(file), str(tmp_path / "whole.npy")]) == 1
+    assert "has dtype int64; the model takes float32" in capsys.readouterr().err
+
+
+WITHOUT = """
+import sys
+for name in ("numpy", "torch", "wasmtime"):
+    sys.modules[name] = None
+from wasm_torch.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--help"], 0, "PyTorch models as single WebAssembly files"),
+        (["export", "--help"], 0, "once for each"),
+        (["export", "a:b", "x.wasm", "--input", "3"], 1, "needs torch: pip install"),
+        (["run", "x.wasm"], 1, "pip install 'wasm-shim-torch[export]'"),
+        (["bench", "x.wasm"], 1, "pip install 'wasm-shim-torch[export]'"),
+        (["inspect", "x.wasm"], 1, "pip install 'wasm-shim-torch[export]'"),
+    ],
+)
+def test_without_the_packages_that_commands_need(
+    arguments: list[str], status: int, message: str
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(wasm_torch.__file__).parents[1])}
+    command = [sys.executable, "-c", WITHOUT, *arguments]
+    result = subprocess.run(command, check=False, env=environment, capture_output=True)
+    assert result.returncode == status
+    assert message in (result.stdout + result.stderr).decode()
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["export", "a:b", "c.wasm", "--input", "3by4"]])

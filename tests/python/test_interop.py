@@ -262,3 +262,80 @@ def test_errors(function: Any) -> None:
 def test_foreign_dtypes_are_named(array: Any, name: str) -> None:
     with pytest.raises(TypeError, match=rf"can't convert np\.ndarray of type numpy\.{name}\. The"):
         wasm_torch.from_numpy(array)
+
+
+ARRAY_OPERANDS = {
+    "t": lambda package: package.ones(2),
+    "i": lambda package: package.tensor([1, 2]),
+    "g": lambda package: package.ones(2, requires_grad=True),
+    "n": lambda package: np.ones(2),
+    "f": lambda package: np.full(2, 2, dtype=np.float32),
+    "k": lambda package: np.array([1, 2]),
+    "m": lambda package: np.ones((3, 2)),
+    "z": lambda package: np.array(2.0),
+    "s": lambda package: np.float64(2),
+    "b": lambda package: np.bool_(True),
+    "strings": lambda package: np.array(["a", "b"]),
+    "list": lambda package: [1, 2],
+    "text": lambda package: "a",
+}
+OPERATORS = [
+    *("+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "&", "|", "^", "@"),
+]
+
+
+def outcome(expression: str, package: Any) -> Any:
+    """Type, dtype and value of an expression, or the type of its error."""
+    scope = {name: make(package) for name, make in ARRAY_OPERANDS.items()}
+    try:
+        value = eval(expression, {**scope, "np": np, "torch": package})
+    except Exception as error:
+        return type(error)
+    if isinstance(value, package.Tensor):
+        return "tensor", str(value.dtype), value.tolist()
+    return type(value), value.tolist() if hasattr(value, "tolist") else value
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")
+@pytest.mark.parametrize("operation", OPERATORS)
+@pytest.mark.parametrize("tensor", ["t", "i", "g"])
+def test_operators_of_tensors_and_arrays(operation: str, tensor: str) -> None:
+    for other in ARRAY_OPERANDS:
+        for expression in (f"{tensor} {operation} {other}", f"{other} {operation} {tensor}"):
+            expected, actual = outcome(expression, torch), outcome(expression, wasm_torch)
+            assert expected == actual, expression
+
+
+ARRAY_FUNCTIONS = [
+    *("np.sin(t)", "np.sin(g)", "np.sqrt(i)", "np.add(t, t)", "np.add(t, 1)", "np.add(t, n)"),
+    *("np.isnan(t)", "np.less(t, t)", "np.equal(t, 2)", "np.matmul(t, t)", "np.clip(t, 0, 1)"),
+    *("np.dot(t, t)", "np.where(t > 0, t, t)", "np.concatenate([t, t])", "np.argmax(t)"),
+    *("np.reshape(t, (2, 1))", "np.exp(torch.tensor(1.0))", "np.array(t, dtype=float)"),
+    *("torch.add(t, n)", "torch.mul(t, s)", "torch.sin(n)", "t.add(n)", "t.add_(n)", "t.dot(n)"),
+    *("torch.maximum(t, n)", "torch.where(t > 0, t, s)", "t.__add__(n)", "t.__eq__(n)"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")
+@pytest.mark.parametrize("expression", ARRAY_FUNCTIONS)
+def test_functions_of_tensors_and_arrays(expression: str) -> None:
+    assert outcome(expression, torch) == outcome(expression, wasm_torch)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")
+def test_in_place_with_an_array_makes_a_new_tensor() -> None:
+    for package in (torch, wasm_torch):
+        before = tensor = package.ones(2)
+        tensor += np.ones(2)
+        assert isinstance(tensor, package.Tensor)
+        assert tensor.dtype is package.float64
+        assert before.tolist() == [1, 1]
+
+
+def test_a_tensor_of_the_other_package_is_named() -> None:
+    for operation in (operator.add, operator.mul, operator.lt, operator.matmul):
+        for operands in ((wasm_torch.ones(2), torch.ones(2)), (torch.ones(2), wasm_torch.ones(2))):
+            with pytest.raises(TypeError, match=r"must be wasm_torch.Tensor, not torch.Tensor"):
+                operation(*operands)
+    with pytest.raises(TypeError, match=r"'input' \(position 1\) must be wasm_torch.Tensor, not"):
+        wasm_torch.sin(torch.ones(2))

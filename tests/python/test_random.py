@@ -49,6 +49,9 @@ def test_uniform_and_integers(shape: tuple[int, ...], seed: int) -> None:
     assert_bits(lambda t: t.rand(shape, dtype=t.float64), seed)
     assert_bits(lambda t: t.randint(10, shape), seed)
     assert_bits(lambda t: t.randint(-5, 2**33, shape), seed)
+    assert_bits(lambda t: t.randint(high=9, size=shape), seed)
+    assert_bits(lambda t: t.randint(2, high=9, size=shape), seed)
+    assert_bits(lambda t: t.randint_like(t.empty(shape), high=9), seed)
     assert_bits(lambda t: t.empty(shape).uniform_(-2, 3), seed)
     assert_bits(lambda t: t.empty(shape, dtype=t.int32).random_(7), seed)
 

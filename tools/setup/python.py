@@ -17,8 +17,24 @@ ENVIRONMENT = ROOT / ".venv"
 REQUIREMENTS = (ROOT / "requirements-dev.txt", ROOT / "requirements-torch.txt")
 
 
+SCRIPT = """\
+#!{python}
+import sys
+
+from wasm_torch.cli import main
+
+sys.exit(main())
+"""
+
+
 def install() -> None:
-    """Makes the environment, or brings it to the pinned versions."""
+    """Makes the environment, or brings it to the pinned versions, and lets it see the sources."""
+    _install_packages()
+    if not ENVIRONMENT.is_symlink():  # which would be the environment of another source tree
+        link_source(ENVIRONMENT)
+
+
+def _install_packages() -> None:
     python = ENVIRONMENT / "bin" / "python"
     stamp = ENVIRONMENT / ".complete"
     key = "\n".join(sha256(file) for file in REQUIREMENTS)
@@ -33,3 +49,12 @@ def install() -> None:
         say(f"installing the Python packages of {file.name}")
         run([*pip, "-r", file], "pip install")
     stamp.write_text(key)
+
+
+def link_source(environment: Path) -> None:
+    """Makes ``import wasm_torch`` and ``wasm-torch`` in an environment those of this tree."""
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "wasm-torch-source.pth").write_text(f"{ROOT / 'src'}\n")
+    script = environment / "bin" / "wasm-torch"
+    script.write_text(SCRIPT.format(python=environment / "bin" / "python"))
+    script.chmod(0o755)

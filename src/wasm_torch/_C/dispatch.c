@@ -7,6 +7,7 @@
 PyObject *slow_callables[SLOW_COUNT];
 OpBase *fast_rows[ROW_COUNT];
 PyObject *handler_getitem, *handler_setitem, *handler_move_retained;
+static PyObject *handler_from_array;
 
 static const char *const slow_names[SLOW_COUNT] = {
 #define X(name) #name,
@@ -128,6 +129,49 @@ static PyObject *slot_divide(PyObject *a, PyObject *b) {
   return finish(out, ROW_div, args, 2);
 }
 
+/* ---- operands of other types ---------------------------------------------------------------- */
+/* A tensor of another package, whose type has the name of ours. */
+static bool is_namesake(PyObject *object) {
+  if (tensor_check(object)) return false;
+  PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(object), "__name__");
+  bool same = name != NULL && PyUnicode_CompareWithASCIIString(name, "Tensor") == 0;
+  Py_XDECREF(name);
+  PyErr_Clear();
+  return same;
+}
+
+/* An operator that does not take its operand leaves the operation to the other one, as in torch:
+ * an array of numpy's then converts the tensor. */
+static PyObject *or_not_implemented(PyObject *result, PyObject *a, PyObject *b) {
+  if (result != NULL || !PyErr_ExceptionMatches(PyExc_TypeError)) return result;
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  if (is_namesake(a) || is_namesake(b)) {
+    PyErr_Restore(type, value, traceback);
+    return NULL;
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(traceback);
+  Py_RETURN_NOTIMPLEMENTED;
+}
+
+/* An array of numpy's; its scalars, which torch takes for numbers, cannot be assigned to. */
+static bool is_array(PyObject *object) {
+  if (tensor_check(object) || PyLong_Check(object) || PyFloat_Check(object)) return false;
+  return PyObject_HasAttrString(object, "__array_interface__") &&
+         PyObject_HasAttrString(object, "__setitem__");
+}
+
+/* torch converts an array on the right of ==, and of no other comparison. */
+static PyObject *equal_array(PyObject *a, PyObject *array) {
+  PyObject *b = PyObject_CallFunctionObjArgs(handler_from_array, array, NULL);
+  if (b == NULL) return or_not_implemented(NULL, a, array);
+  PyObject *result = call_slow2(SLOW_eq, a, b);
+  Py_DECREF(b);
+  return result;
+}
+
 PyObject *tensor_richcompare(PyObject *a, PyObject *b, int op) {
   static const wt_binary_op codes[] = {
       [Py_LT] = WT_BINARY_lt, [Py_LE] = WT_BINARY_le, [Py_EQ] = WT_BINARY_eq,
@@ -137,12 +181,8 @@ PyObject *tensor_richcompare(PyObject *a, PyObject *b, int op) {
   Tensor *out = binary_fast(a, b, codes[op], COMPARISON);
   if (out != NULL || PyErr_Occurred()) return (PyObject *)out;
   if (b == Py_None && (op == Py_EQ || op == Py_NE)) return PyBool_FromLong(op == Py_NE);
-  PyObject *result = call_slow2(slow[op], a, b);
-  if (result == NULL && PyErr_ExceptionMatches(PyExc_TypeError)) {
-    PyErr_Clear();
-    Py_RETURN_NOTIMPLEMENTED;
-  }
-  return result;
+  if (op == Py_EQ && handler_from_array != NULL && is_array(b)) return equal_array(a, b);
+  return or_not_implemented(call_slow2(slow[op], a, b), a, b);
 }
 
 /* ---- in place ------------------------------------------------------------------------------ */
@@ -509,32 +549,55 @@ PyMethodDef fast_functions[] = {
         {NULL, NULL, 0, NULL},
 };
 
+/* ---- the number protocol -------------------------------------------------------------------- */
+/* clang-format off */
+#define BINARY_SLOTS(X)                                                                           \
+  X(add) X(subtract) X(multiply) X(divide) X(floor_divide) X(remainder) X(matmul)                 \
+  X(and) X(or) X(xor) X(lshift) X(rshift)                                                         \
+  X(inplace_add) X(inplace_subtract) X(inplace_multiply) X(inplace_divide)                        \
+  X(inplace_floor_divide) X(inplace_remainder)                                                    \
+  X(inplace_and) X(inplace_or) X(inplace_xor) X(inplace_lshift) X(inplace_rshift)
+/* clang-format on */
+#define X(name)                                              \
+  static PyObject *number_##name(PyObject *a, PyObject *b) { \
+    return or_not_implemented(slot_##name(a, b), a, b);      \
+  }
+BINARY_SLOTS(X)
+#undef X
+
+static PyObject *number_power(PyObject *a, PyObject *b, PyObject *modulus) {
+  return or_not_implemented(slot_power(a, b, modulus), a, b);
+}
+static PyObject *number_inplace_power(PyObject *a, PyObject *b, PyObject *modulus) {
+  return or_not_implemented(slot_inplace_power(a, b, modulus), a, b);
+}
+
 PyType_Slot number_slots[] = {
-    {Py_nb_add, slot_add},
-    {Py_nb_subtract, slot_subtract},
-    {Py_nb_multiply, slot_multiply},
-    {Py_nb_true_divide, slot_divide},
-    {Py_nb_floor_divide, slot_floor_divide},
-    {Py_nb_remainder, slot_remainder},
-    {Py_nb_power, slot_power},
-    {Py_nb_matrix_multiply, slot_matmul},
-    {Py_nb_and, slot_and},
-    {Py_nb_or, slot_or},
-    {Py_nb_xor, slot_xor},
-    {Py_nb_lshift, slot_lshift},
-    {Py_nb_rshift, slot_rshift},
-    {Py_nb_inplace_add, slot_inplace_add},
-    {Py_nb_inplace_subtract, slot_inplace_subtract},
-    {Py_nb_inplace_multiply, slot_inplace_multiply},
-    {Py_nb_inplace_true_divide, slot_inplace_divide},
-    {Py_nb_inplace_floor_divide, slot_inplace_floor_divide},
-    {Py_nb_inplace_remainder, slot_inplace_remainder},
-    {Py_nb_inplace_power, slot_inplace_power},
-    {Py_nb_inplace_and, slot_inplace_and},
-    {Py_nb_inplace_or, slot_inplace_or},
-    {Py_nb_inplace_xor, slot_inplace_xor},
-    {Py_nb_inplace_lshift, slot_inplace_lshift},
-    {Py_nb_inplace_rshift, slot_inplace_rshift},
+    {Py_nb_add, number_add},
+    {Py_nb_subtract, number_subtract},
+    {Py_nb_multiply, number_multiply},
+    {Py_nb_true_divide, number_divide},
+    {Py_nb_floor_divide, number_floor_divide},
+    {Py_nb_remainder, number_remainder},
+    {Py_nb_power, number_power},
+    {Py_nb_matrix_multiply, number_matmul},
+    {Py_nb_and, number_and},
+    {Py_nb_or, number_or},
+    {Py_nb_xor, number_xor},
+    {Py_nb_lshift, number_lshift},
+    {Py_nb_rshift, number_rshift},
+    {Py_nb_inplace_add, number_inplace_add},
+    {Py_nb_inplace_subtract, number_inplace_subtract},
+    {Py_nb_inplace_multiply, number_inplace_multiply},
+    {Py_nb_inplace_true_divide, number_inplace_divide},
+    {Py_nb_inplace_floor_divide, number_inplace_floor_divide},
+    {Py_nb_inplace_remainder, number_inplace_remainder},
+    {Py_nb_inplace_power, number_inplace_power},
+    {Py_nb_inplace_and, number_inplace_and},
+    {Py_nb_inplace_or, number_inplace_or},
+    {Py_nb_inplace_xor, number_inplace_xor},
+    {Py_nb_inplace_lshift, number_inplace_lshift},
+    {Py_nb_inplace_rshift, number_inplace_rshift},
     {Py_nb_negative, slot_negative},
     {Py_nb_absolute, slot_absolute},
     {Py_nb_positive, slot_positive},
@@ -577,15 +640,16 @@ static PyObject *set_fast_op(PyObject *module, PyObject *args) {
 
 static PyObject *set_handlers(PyObject *module, PyObject *args, PyObject *kwargs) {
   (void)module;
-  PyObject *getitem = NULL, *setitem = NULL, *move_retained = NULL;
-  static char *names[] = {"getitem", "setitem", "move_retained", NULL};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO", names, &getitem, &setitem,
-                                   &move_retained)) {
+  PyObject *getitem = NULL, *setitem = NULL, *move_retained = NULL, *from_array = NULL;
+  static char *names[] = {"getitem", "setitem", "move_retained", "from_array", NULL};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOO", names, &getitem, &setitem, &move_retained,
+                                   &from_array)) {
     return NULL;
   }
   if (getitem != NULL) XSETREF(handler_getitem, new_ref(getitem));
   if (setitem != NULL) XSETREF(handler_setitem, new_ref(setitem));
   if (move_retained != NULL) XSETREF(handler_move_retained, new_ref(move_retained));
+  if (from_array != NULL) XSETREF(handler_from_array, new_ref(from_array));
   Py_RETURN_NONE;
 }
 
@@ -593,8 +657,9 @@ static PyMethodDef functions[] = {
     {"set_slow", set_slow, METH_VARARGS, "Supplies the general form of a fast operation."},
     {"set_fast_op", set_fast_op, METH_VARARGS, "Supplies the row that a fast path records."},
     {"set_handlers", (PyCFunction)(void (*)(void))set_handlers, METH_VARARGS | METH_KEYWORDS,
-     "Supplies getitem and setitem for indexes other than ints, slices, None and Ellipsis, and "
-     "move_retained(tensor, node, output_nr), called when a tensor leaves a node."},
+     "Supplies getitem and setitem for indexes other than ints, slices, None and Ellipsis, "
+     "move_retained(tensor, node, output_nr), called when a tensor leaves a node, and from_array, "
+     "which makes a tensor of an array of numpy's."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -386,23 +386,28 @@ failed:
   return NULL;
 }
 
-static bool holds_tensors(PyObject *value) {
-  return tensor_check(value) || PyTuple_Check(value) || PyList_Check(value);
+static void release_saved(Node *node, int index) {
+  if (node->saved[index].value == Py_None) return;
+  node->released = true;
+  release_later(node->saved[index].value);
+  node->saved[index].value = NULL;
 }
 
-/* A node that saved numbers alone may run again, as in torch. A custom one may run again where its
+/* A node that saved no tensor may run again, as in torch. A custom one may run again where its
  * function does not ask for what it saved. */
 static PyObject *node_release(PyObject *self, PyObject *unused) {
   (void)unused;
   Node *node = (Node *)self;
   if (is_custom(node)) node->released = true;
-  for (int i = 0; i < node->saved_count; i++) {
-    PyObject *value = node->saved[i].value;
-    if (value == NULL || !holds_tensors(value)) continue;
-    node->released = true;
-    release_later(value);
-    node->saved[i].value = NULL;
+  int index = 0;
+  if (node->op != NULL) {
+    for (int position = 0; position < WT_OP_ARGS; position++) {
+      if (!(node->saved_mask >> position & 1)) continue;
+      if (node->op->freed_mask >> position & 1) release_saved(node, index);
+      index++;
+    }
   }
+  for (; index < node->saved_count; index++) release_saved(node, index); /* outputs */
   drain();
   Py_RETURN_NONE;
 }

@@ -3,16 +3,19 @@
 
 PyTypeObject *OpBase_Type;
 
-/* OpBase(name, node_name, wants): `wants` maps the position of each differentiable argument to
- * (mask of argument values, mask of outputs) that its gradient is computed from. */
+/* OpBase(name, node_name, wants, freed): `wants` maps the position of each differentiable argument
+ * to (mask of argument values, mask of outputs) that its gradient is computed from; `freed` is the
+ * mask of the arguments whose saved values go with the first backward pass. */
 static int opbase_init(PyObject *self, PyObject *args, PyObject *kwargs) {
   OpBase *op = (OpBase *)self;
   PyObject *name, *node_name, *wants, *key, *value;
-  static char *names[] = {"name", "node_name", "wants", NULL};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUO!", names, &name, &node_name, &PyDict_Type,
-                                   &wants)) {
+  unsigned int freed;
+  static char *names[] = {"name", "node_name", "wants", "freed", NULL};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UUO!I", names, &name, &node_name, &PyDict_Type,
+                                   &wants, &freed)) {
     return -1;
   }
+  op->freed_mask = freed;
   XSETREF(op->name, new_ref(name));
   XSETREF(op->node_name, new_ref(node_name));
   op->tensor_mask = 0;

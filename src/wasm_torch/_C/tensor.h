@@ -238,6 +238,7 @@ typedef struct OpBase {
   PyObject *name;
   PyObject *node_name;
   uint32_t tensor_mask; /* argument positions that hold differentiable tensors */
+  uint32_t freed_mask;  /* positions of schema type Tensor: torch saves numbers there as tensors */
   /* What the gradient of the argument at each position wants: values of arguments, outputs. */
   uint32_t saved_for[WT_OP_ARGS];
   uint32_t outputs_for[WT_OP_ARGS];

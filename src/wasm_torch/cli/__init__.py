@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from wasm_torch.cli import bench, export, inspect, run, serve
+from wasm_torch.cli._arguments import described
 from wasm_torch.version import __version__
 
 _COMMANDS = (export, inspect, run, bench, serve)
@@ -34,6 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output has gone, and wants no word about it
         return 0
     except Exception as error:
-        print(f"wasm-torch {options.command}: {error or type(error).__name__}", file=sys.stderr)
+        print(f"wasm-torch {options.command}: {described(error)}", file=sys.stderr)
         return 1
     return 0

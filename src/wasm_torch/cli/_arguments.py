@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy
-
 _SHAPE = re.compile(r"(?:([A-Za-z_]\w*)=)?(?:([a-z]+\d*):)?(\d+(?:x\d+)*|scalar)$")
 
 
@@ -25,9 +23,18 @@ def shape_argument(text: str) -> tuple[str | None, str, tuple[int, ...]]:
     return name, dtype or "float32", shape
 
 
+def numpy_for(command: str) -> Any:
+    """The module numpy, which a command needs. Raises ImportError that says how to install it."""
+    try:
+        import numpy
+    except ImportError:
+        raise ImportError(f"{command} needs numpy: pip install 'wasm-shim-torch[export]'") from None
+    return numpy
+
+
 def random_array(dtype: str, shape: Sequence[int], seed: int = 0) -> Any:
     """Normal floats, false and true, or integers 0 and 1, which are valid indices."""
-    generator = numpy.random.default_rng(seed)
+    generator = numpy_for("making inputs").random.default_rng(seed)
     if dtype.startswith("float"):
         return generator.standard_normal(tuple(shape)).astype(dtype)
     return generator.integers(0, 2, tuple(shape)).astype(dtype)
@@ -35,6 +42,7 @@ def random_array(dtype: str, shape: Sequence[int], seed: int = 0) -> Any:
 
 def read_inputs(paths: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
     """Arrays by position and by name: of ``x.npy``, ``name=x.npy`` and all of ``inputs.npz``."""
+    numpy = numpy_for("reading inputs")
     positional: list[Any] = []
     named: dict[str, Any] = {}
     for text in paths:
@@ -43,17 +51,35 @@ def read_inputs(paths: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
             raise FileNotFoundError(f"there is no file {path}")
         loaded = numpy.load(path, allow_pickle=False)
         if isinstance(loaded, numpy.lib.npyio.NpzFile):
-            named.update({key: loaded[key] for key in loaded.files})
+            arrays = {key: loaded[key] for key in loaded.files}
         elif name:
-            named[name] = loaded
+            arrays = {name: loaded}
         else:
+            arrays = {}
             positional.append(loaded)
+        refuse_repeated([*named, *arrays])
+        named.update(arrays)
     return positional, named
+
+
+def refuse_repeated(names: Sequence[str]) -> None:
+    """Raises ValueError where two inputs have one name."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ValueError(f"input {name!r} was given twice")
 
 
 def megabytes(size: float) -> str:
     """A number of bytes in MB or kB."""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
+def described(error: BaseException) -> str:
+    """An error's text, with its type where the text alone would not say what happened."""
+    text = str(error)
+    if " " in text and not isinstance(error, KeyError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

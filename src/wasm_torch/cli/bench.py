@@ -7,7 +7,7 @@ import statistics
 import time
 from typing import Any
 
-from wasm_torch.cli._arguments import megabytes, random_array
+from wasm_torch.cli._arguments import megabytes, numpy_for, random_array
 
 
 def add_to(commands: Any) -> None:
@@ -48,6 +48,7 @@ def _positive(text: str) -> int:
 def _bench(options: argparse.Namespace) -> None:
     from wasm_torch.model import load
 
+    numpy_for("bench")
     started = time.perf_counter()
     with load(options.file) as model:
         loaded = time.perf_counter() - started

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
+import warnings
 from typing import Any
 
-from wasm_torch.cli._arguments import megabytes, random_array, shape_argument
+from wasm_torch.cli._arguments import (
+    described,
+    megabytes,
+    random_array,
+    refuse_repeated,
+    shape_argument,
+)
 
 
 def add_to(commands: Any) -> None:
@@ -45,18 +53,18 @@ def add_to(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    import torch
+    from wasm_torch.export import check_output, export_to_wasm
 
-    from wasm_torch.export import export_to_wasm
-
+    refuse_repeated([name for name, _, _ in options.input if name is not None])
+    check_output(options.output)
+    _silence_torch()
     model = _model(options.model)
     if options.weights:
-        state = torch.load(options.weights, map_location="cpu", weights_only=True)
-        model.load_state_dict(state)
+        _load_weights(model, options.weights)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for name, dtype, shape in options.input:
-        tensor = torch.from_numpy(random_array(dtype, shape))
+        tensor = _random_tensor(dtype, shape)
         if name is None:
             args.append(tensor)
         else:
@@ -74,6 +82,35 @@ def _export(options: argparse.Namespace) -> None:
     print(f"{options.output}: {megabytes(os.path.getsize(options.output))}")
     for method, result in compared.items():
         print(f"{method} agrees with torch to {result.rel_err:.1e} of the output's scale")
+
+
+def _silence_torch() -> None:
+    """torch logs the traceback of an error that is raised as well, and warns of its own code."""
+    import torch
+
+    if "TORCH_LOGS" not in os.environ:
+        torch._logging.set_logs(all=logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def _load_weights(model: Any, path: str) -> None:
+    import torch
+
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path} is no file of weights that torch.load reads: {described(error)}"
+        ) from error
+    model.load_state_dict(state)
+
+
+def _random_tensor(dtype: str, shape: tuple[int, ...]) -> Any:
+    import torch
+
+    return torch.from_numpy(random_array(dtype, shape))
 
 
 def _model(text: str) -> Any:

@@ -10,8 +10,8 @@ except ImportError as error:
     ) from error
 
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
-from wasm_torch.export._export import export_to_wasm
+from wasm_torch.export._export import check_output, export_to_wasm
 
-__all__ = ["ExportError", "Unsupported", "UnsupportedOperations", "export_to_wasm"]
+__all__ = ["ExportError", "Unsupported", "UnsupportedOperations", "check_output", "export_to_wasm"]
 
 del _torch

@@ -64,9 +64,11 @@ def export_to_wasm(
             file does not agree with torch.
         UnsupportedModel: one file cannot run the model at all sizes of ``dynamic_shapes``; the
             message names the operation and the size that has to be fixed.
+        OSError: the file cannot be written where ``output_path`` says.
         ValueError, TypeError: an argument is not one of the above.
     """
     check_torch()
+    check_output(output_path)
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
     if optimization_level not in LEVELS:
@@ -96,6 +98,15 @@ def export_to_wasm(
                 compared = verify_file(temporary, model, wanted, captured)
     tell("done", 1.0)
     return compared
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Raises OSError where no file can be made: in a missing folder, or in the place of one."""
+    place = Path(path)
+    if place.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {place.parent} to write {place.name} into")
 
 
 def _methods(

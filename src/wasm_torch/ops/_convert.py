@@ -19,10 +19,114 @@ class Mismatch(TypeError):
         self.wanted = wanted
         self.value = value
 
+    def describe(self, function: str, name: str, position: int | None) -> str:
+        """The text of torch's error; positions count from 1, None for a keyword."""
+        got = type_name(self.value)
+        namesake = got.endswith(".Tensor")  # of another package
+        wanted = self.wanted.replace("Tensor", "wasm_torch.Tensor") if namesake else self.wanted
+        return f"{function}(): argument '{name}'{_place(position)} must be {wanted}, not {got}"
+
+
+class MismatchedSize(Mismatch):
+    """An element of a list of ints is none."""
+
+    def __init__(self, sizes: Any, index: int):
+        super().__init__("tuple of ints", sizes)
+        self.index = index
+
+    def describe(self, function: str, name: str, position: int | None) -> str:
+        got = type_name(self.value[self.index])
+        if position is None:
+            return super().describe(function, name, position)
+        if self.index == 0:
+            return (
+                f"{function}(): argument '{name}'{_place(position)} must be tuple of ints, but "
+                f"found element of type {got} at pos 0"
+            )
+        return (
+            f"{function}(): argument '{name}' failed to unpack the object at pos "
+            f'{self.index + 1} with error "type must be tuple of ints,but got {got}"'
+        )
+
+
+class MismatchedTensor(Mismatch):
+    """An element of a list of tensors is none."""
+
+    def __init__(self, tensors: Any, index: int):
+        super().__init__("tuple of Tensors", tensors)
+        self.index = index
+
+    def describe(self, function: str, name: str, position: int | None) -> str:
+        got = type_name(self.value[self.index])
+        return (
+            f"expected Tensor as element {self.index} in argument {(position or 1) - 1}, but got "
+            f"{got}"
+        )
+
+
+def _place(position: int | None) -> str:
+    return "" if position is None else f" (position {position})"
+
 
 def type_name(value: Any) -> str:
     """How torch names the type of an argument in its errors."""
-    return "Tensor" if isinstance(value, TensorBase) else type(value).__name__
+    if isinstance(value, TensorBase):
+        return "Tensor"
+    kind = type(value)
+    if kind.__module__ == "builtins":
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    """Whether a value is a number of numpy's; an array of no dimensions is none."""
+    return hasattr(value, "__array_interface__") and not hasattr(value, "__setitem__")
+
+
+def _of_numpy(value: Any) -> Any:
+    """A number of numpy's as Python's; torch takes its bools for floats."""
+    return float(value) if value.dtype.kind == "b" else value.item()
+
+
+def check(kind: str, function: str, name: str, position: int | None, value: Any) -> Any:
+    """A value converted to a schema type, or torch's TypeError for it."""
+    try:
+        return _BASE[kind](value)
+    except Mismatch as mismatch:
+        raise TypeError(mismatch.describe(function, name, position)) from None
+
+
+def check_tensor(function: str, name: str, position: int | None, value: Any) -> None:
+    """Raises torch's TypeError where an argument is no tensor; positions count from 1."""
+    if not isinstance(value, TensorBase):
+        check("Tensor", function, name, position, value)
+
+
+def spread_sizes(
+    function: str, name: str, args: tuple[Any, ...], position: int = 1
+) -> tuple[int, ...]:
+    """The ints of ``function(2, 3)`` or ``function((2, 3))``, or torch's TypeError."""
+    if len(args) != 1:
+        if args and not is_int(args[0]):
+            given = f"{position} positional argument{'s' * (position > 1)} but "
+            given += f"{len(args) + position - 1} were given"
+            raise TypeError(f"{function}() takes {given}")
+    elif isinstance(args[0], (tuple, list)):
+        args = tuple(args[0])
+    elif not is_int(args[0]):
+        raise TypeError(Mismatch("tuple of ints", args[0]).describe(function, name, position))
+    return check("int[]", function, name, position, args)
+
+
+def is_int(value: Any) -> bool:
+    """Whether torch takes a value for the first of several sizes: bools are none."""
+    if type(value) is int:
+        return True
+    if isinstance(value, TensorBase):
+        return value.numel() == 1 and not value.dtype.is_floating_point
+    if isinstance(value, (float, bool, str, tuple, list)) or getattr(value, "ndim", None):
+        return False
+    return hasattr(value, "__index__")
 
 
 def _tensor(value: Any) -> Any:
@@ -34,16 +138,16 @@ def _tensor(value: Any) -> Any:
 def _tensor_or_number(value: Any) -> Any:
     if isinstance(value, (TensorBase, int, float)):
         return value
-    if hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
-        return value.item()  # a scalar of numpy's
+    if _is_numpy_scalar(value):
+        return _of_numpy(value)
     raise Mismatch("Tensor", value)
 
 
 def _tensors(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
-        for item in value:
+        for index, item in enumerate(value):
             if not isinstance(item, TensorBase):
-                raise Mismatch("tuple of Tensors", value)
+                raise MismatchedTensor(value, index)
         return tuple(value)
     raise Mismatch("tuple of Tensors", value)
 
@@ -59,8 +163,8 @@ def _scalar(value: Any) -> Any:
         return value
     if isinstance(value, TensorBase) and value.ndim == 0 and not value.requires_grad:
         return value.item()
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        return value.item()
+    if _is_numpy_scalar(value):
+        return _of_numpy(value)
     raise Mismatch("Number", value)
 
 
@@ -90,12 +194,18 @@ def _bool(value: Any) -> bool:
     raise Mismatch("bool", value)
 
 
+def _element(sizes: Any, index: int) -> int:
+    value = sizes[index]
+    if is_int(value) or (index > 0 and isinstance(value, bool)):
+        return int(value.__index__())
+    raise MismatchedSize(sizes, index)
+
+
 def _ints(value: Any) -> tuple[int, ...]:
     if isinstance(value, (tuple, list)):
-        try:
-            return tuple(v if type(v) is int else _int(v) for v in value)
-        except Mismatch:
-            raise Mismatch("tuple of ints", value) from None
+        return tuple(
+            v if type(v) is int else _element(value, index) for index, v in enumerate(value)
+        )
     raise Mismatch("tuple of ints", value)
 
 
@@ -121,7 +231,7 @@ def _floats(value: Any) -> tuple[float, ...]:
 def _dtype(value: Any) -> Any:
     if isinstance(value, _C.dtype):
         return value
-    named = {float: _C.float32, int: _C.int64, bool: _C.bool}.get(value)
+    named = {float: _C.float64, int: _C.int64, bool: _C.bool}.get(value)
     if named is not None:
         return named
     raise Mismatch("torch.dtype", value)

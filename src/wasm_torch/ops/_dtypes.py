@@ -10,6 +10,12 @@ from wasm_torch import _C
 def can_cast(from_: Any, to: Any) -> bool:
     """Whether torch's promotion rules allow writing ``from_`` into ``to``: not a float into an
     integer, nor a number into a bool."""
+    for position, (name, value) in enumerate((("from_", from_), ("to", to)), 1):
+        if not isinstance(value, _C.dtype):
+            raise TypeError(
+                f"can_cast(): argument '{name}' (position {position}) must be torch.dtype, not "
+                f"{type(value).__name__}"
+            )
     if from_.is_floating_point and not to.is_floating_point:
         return False
     return to is not _C.bool or from_ is _C.bool

@@ -6,7 +6,9 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
+from wasm_torch._C import TensorBase
 from wasm_torch.ops import FUNCTIONS
+from wasm_torch.ops._convert import check
 
 LETTERS = string.ascii_letters
 
@@ -59,6 +61,11 @@ class _Labels:
             self._read(word, operand.ndim) for word, operand in zip(words, operands, strict=True)
         ]
         self.output = self._read(right, None) if arrow else self._implicit()
+        for label in self.output:
+            if self.output.count(label) > 1:
+                raise RuntimeError(
+                    f"einsum(): output subscript {label} appears more than once in the output"
+                )
         known = {label for labels in self.inputs for label in labels}
         for label in self.output:
             if label not in known and not isinstance(label, int):
@@ -172,10 +179,13 @@ def _pair(
 
 def einsum(equation: Any, operands: Sequence[Any]) -> Any:
     """The contraction that ``equation`` states; see numpy's documentation of einsum."""
-    if not isinstance(equation, str):
+    if not isinstance(equation, (str, TensorBase)):
+        check("str", "einsum", "equation", 1, equation)
+    if isinstance(equation, TensorBase):
         equation, operands = _sublist_equation([equation, *operands])
     if not operands:
         raise RuntimeError("einsum(): must provide at least one operand")
+    operands = check("Tensor[]", "einsum", "operands", 2, tuple(operands))
     labels = _Labels(equation, operands)
     work = [
         _diagonal(operand, names) for operand, names in zip(operands, labels.inputs, strict=True)

@@ -182,6 +182,10 @@ def contiguous(tensor: Tensor) -> Tensor:
 # ---- dims ----------------------------------------------------------------------------------------
 def wrap_dim(dim: int, ndim: int) -> int:
     """A dim counted from the front. Raises IndexError where it is out of range."""
+    if type(dim) is not int:
+        if isinstance(dim, (float, str)) or not hasattr(dim, "__index__"):
+            raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
+        dim = dim.__index__()
     limit = max(ndim, 1)
     if not -limit <= dim < limit:
         raise IndexError(

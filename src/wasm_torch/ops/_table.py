@@ -27,13 +27,21 @@ think of broadcasting or type promotion.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from typing import Any, ClassVar
 
 from wasm_torch import _C
-from wasm_torch.ops._convert import Mismatch, converter, type_name
+from wasm_torch.ops._convert import (
+    Mismatch,
+    check,
+    check_tensor,
+    converter,
+    is_int,
+    type_name,
+)
 from wasm_torch.ops._schema import REQUIRED, Schema, parse
 from wasm_torch.ops._writing import run_inplace, write_out
 from wasm_torch.return_types import return_type
@@ -121,8 +129,9 @@ class Op(_C.OpBase):
                 saved, outputs = wants.get(position, (0, 0))
                 more_saved, more_outputs = formula.masks()
                 wants[position] = (saved | more_saved, outputs | more_outputs)
-        super().__init__(schema.qualified_name, node, wants)
         arguments = schema.arguments
+        tensors = sum(1 << i for i, a in enumerate(arguments) if a.is_tensor)
+        super().__init__(schema.qualified_name, node, wants, tensors)
         self.converters = [converter(a.type, wrapped_numbers) for a in arguments]
         self.defaults = [a.default for a in arguments]
         self.positional = sum(not a.keyword_only for a in arguments)
@@ -162,14 +171,16 @@ class Op(_C.OpBase):
 
     def _collapse(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         at = self.spread
-        if at >= 0 and all(_is_int(v) for v in args[at:]):
+        if at >= 0 and args[at:] and is_int(args[at]):
             return (*args[:at], tuple(args[at:]))
         if len(args) <= self.positional:
             return args
         name = self.schema.name
-        plural = "argument" if self.positional == 1 else "arguments"
-        given = f"{len(args)} {'was' if len(args) == 1 else 'were'}"
-        raise TypeError(f"{name}() takes {self.positional} positional {plural} but {given} given")
+        own = int(at == 1)  # sizes are spread in methods alone, whose self torch does not count
+        plural = "argument" if self.positional - own == 1 else "arguments"
+        given = f"{len(args) - own} {'was' if len(args) - own == 1 else 'were'}"
+        takes = f"takes {self.positional - own} positional {plural}"
+        raise TypeError(f"{name}() {takes} but {given} given")
 
     _ALIASES: ClassVar[dict[str, str]] = {
         "input": "self",
@@ -203,11 +214,8 @@ class Op(_C.OpBase):
                 f"{self.schema.name}() missing {len(missing)} required positional {plural}: "
                 f"{listed}"
             )
-        place = f" (position {position + 1})" if position < given else ""
-        got = type_name(mismatch.value)
-        return TypeError(
-            f"{self.schema.name}(): argument '{name}'{place} must be {mismatch.wanted}, not {got}"
-        )
+        place = position + 1 if position < given else None
+        return TypeError(mismatch.describe(self.schema.name, name, place))
 
     # ---- running -----------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -262,12 +270,6 @@ class Op(_C.OpBase):
                 else:
                     results[span.start] = value
         return results
-
-
-def _is_int(value: Any) -> bool:
-    return type(value) is int or (
-        not isinstance(value, (float, bool, str, tuple, list)) and hasattr(value, "__index__")
-    )
 
 
 def _edge_spans(row: Op, node: Any) -> dict[int, slice]:
@@ -488,9 +490,13 @@ def composite(
             out = kwargs.pop("out", None)
             if "input" in kwargs and first == "self":
                 args = (kwargs.pop("input"), *args)
-            if out is not None:
-                return write_out(public, out, lambda: body(*args, **kwargs), args)
-            return body(*args, **kwargs)
+            try:
+                if out is not None:
+                    return write_out(public, out, lambda: body(*args, **kwargs), args)
+                return body(*args, **kwargs)
+            except AttributeError as error:
+                _check_misfit(body, public, error, args)
+                raise
 
         first = body.__code__.co_varnames[0] if body.__code__.co_argcount else ""
         call.__name__ = call.__qualname__ = public
@@ -510,8 +516,39 @@ def composite(
     return declare
 
 
+def _check_misfit(
+    function: Callable[..., Any], name: str, error: AttributeError, args: tuple[Any, ...]
+) -> None:
+    """Raises torch's TypeError where an argument was used as a tensor and is none."""
+    code = function.__code__
+    for index, value in enumerate(args):
+        parameter = code.co_varnames[min(index, max(code.co_argcount - 1, 0))]
+        parameter = "input" if parameter == "self" else parameter
+        if isinstance(value, _C.TensorBase):
+            continue
+        if value is error.obj:
+            check("Tensor", name, parameter, index + 1, value)
+        elif isinstance(value, (tuple, list)) and any(item is error.obj for item in value):
+            check("Tensor[]", name, parameter, index + 1, value)
+
+
+def naming_misfits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function in Python whose error names the argument that is no tensor, as torch's does."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except AttributeError as error:
+            _check_misfit(function, function.__name__, error, args)
+            raise
+
+    return call
+
+
 def _composite_inplace(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_tensor(name, "input", 1, self)
         source = self.clone() if _grad_enabled() and self.requires_grad else self
         return self.copy_(call(source, *args, **kwargs))
 

@@ -14,7 +14,7 @@ from wasm_torch._formats import (
 )
 from wasm_torch.ops import _kernels as k
 from wasm_torch.ops._kernels import _number
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, naming_misfits, op
 from wasm_torch.ops._writing import run_inplace
 from wasm_torch.ops.creation import check_device, like_allocated, size_argument, tensor_of
 
@@ -70,7 +70,7 @@ def to(self: Any, *args: Any, **kwargs: Any) -> Any:
         elif isinstance(value, _C.dtype):
             dtype = value
         elif value in (float, int, bool) and isinstance(value, type):
-            dtype = {float: _C.float32, int: _C.int64, bool: _C.bool}[value]
+            dtype = {float: _C.float64, int: _C.int64, bool: _C.bool}[value]
         elif isinstance(value, bool):
             rest.append(value)
         elif value is not None:
@@ -202,7 +202,7 @@ FUNCTIONS.update(fill_=fill_, zero_=zero_)
 
 def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
     """Changes the shape in place; new elements are uninitialised."""
-    size = size_argument(sizes, {})
+    size = size_argument(sizes, {}, "resize_")
     if self.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     if self.grad_fn is not None:
@@ -224,7 +224,7 @@ def resize_as_(self: Any, other: Any, memory_format: Any = None) -> Any:
     return resize_(self, tuple(other.shape), memory_format=memory_format)
 
 
-METHODS["resize_as_"] = FUNCTIONS["resize_as_"] = resize_as_
+METHODS["resize_as_"] = FUNCTIONS["resize_as_"] = naming_misfits(resize_as_)
 
 
 def set_(self: Any, source: Any = None, *args: Any) -> Any:
@@ -233,4 +233,4 @@ def set_(self: Any, source: Any = None, *args: Any) -> Any:
     return self
 
 
-METHODS["set_"] = set_
+METHODS["set_"] = naming_misfits(set_)

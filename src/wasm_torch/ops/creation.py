@@ -13,37 +13,51 @@ from wasm_torch._formats import (
     preserve_format,
 )
 from wasm_torch._formats import device as make_device
+from wasm_torch._formats import layout as layout_type
 from wasm_torch.ops import _kernels as k
+from wasm_torch.ops._convert import Mismatch, check, check_tensor, spread_sizes
 from wasm_torch.ops._table import FUNCTIONS, METHODS
 
 
 # ---- arguments that all of them share ------------------------------------------------------------
-def size_argument(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, ...]:
+def size_argument(args: tuple[Any, ...], kwargs: dict[str, Any], function: str) -> tuple[int, ...]:
     if "size" in kwargs:
-        args = (kwargs.pop("size"),)
-    if len(args) == 1 and isinstance(args[0], (tuple, list)):
-        args = args[0]
-    return tuple(int(s) for s in args)
+        if args:
+            raise TypeError(f"{function}() got multiple values for argument 'size'")
+        return check("int[]", function, "size", None, kwargs.pop("size"))
+    if not args:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
+    return spread_sizes(function, "size", args)
 
 
-def check_device(device: Any) -> None:
+def check_device(device: Any, function: str = "device") -> None:
     if device is not None:
+        if not isinstance(device, (str, int, make_device)):
+            raise TypeError(Mismatch("torch.device", device).describe(function, "device", None))
         make_device(device)
 
 
 def factory_options(kwargs: dict[str, Any], name: str) -> tuple[Any, bool, Any, Any]:
     """dtype, requires_grad, out and memory_format; the rest has one meaning only here."""
+    if not kwargs:
+        return None, False, None, None
     dtype = kwargs.pop("dtype", None)
     requires_grad = kwargs.pop("requires_grad", False)
     out = kwargs.pop("out", None)
     memory_format = kwargs.pop("memory_format", None)
-    check_device(kwargs.pop("device", None))
-    for ignored in ("layout", "pin_memory", "generator", "names"):
-        kwargs.pop(ignored, None)
+    check_device(kwargs.pop("device", None), name)
+    layout, pin_memory = kwargs.pop("layout", None), kwargs.pop("pin_memory", None)
     if kwargs:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
-    if isinstance(dtype, type):
-        dtype = {float: _C.float32, int: _C.int64, bool: _C.bool}[dtype]
+    if dtype is not None:
+        dtype = check("ScalarType", name, "dtype", None, dtype)
+    for option, value in (("requires_grad", requires_grad), ("pin_memory", pin_memory)):
+        if value is not None and not isinstance(value, bool):
+            raise TypeError(Mismatch("bool", value).describe(name, option, None))
+    if layout is not None and not isinstance(layout, layout_type):
+        raise TypeError(Mismatch("torch.layout", layout).describe(name, "layout", None))
+    if out is not None:
+        check_tensor(name, "out", None, out)
     return dtype, requires_grad, out, memory_format
 
 
@@ -71,7 +85,7 @@ def finished(result: Any, requires_grad: bool, out: Any) -> Any:
 
 def _filled(name: str, value: Any) -> None:
     def call(*size: Any, **kwargs: Any) -> Any:
-        shape = size_argument(size, kwargs)
+        shape = size_argument(size, kwargs, name)
         if value == 0 and any(length < 0 for length in shape):
             raise RuntimeError("zeros: Dimension size must be non-negative.")
         dtype, requires_grad, out, memory_format = factory_options(kwargs, name)
@@ -90,7 +104,7 @@ def _filled(name: str, value: Any) -> None:
         return finished(result, requires_grad, None)
 
     def new(self: Any, *size: Any, **kwargs: Any) -> Any:
-        shape = size_argument(size, kwargs)
+        shape = size_argument(size, kwargs, f"new_{name}")
         kwargs.setdefault("dtype", self.dtype)
         if kwargs["dtype"] is None:
             kwargs["dtype"] = self.dtype
@@ -101,16 +115,21 @@ def _filled(name: str, value: Any) -> None:
     like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {what} shaped like another."
     new.__name__, new.__doc__ = f"new_{name}", f"A tensor of {what} of the same dtype."
     FUNCTIONS[name] = call
-    FUNCTIONS[f"{name}_like"] = _with_input(like)
+    FUNCTIONS[f"{name}_like"] = with_input(like)
     METHODS[f"new_{name}"] = new
 
 
-def _with_input(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_input(function: Callable[..., Any]) -> Callable[..., Any]:
     """Lets the first argument be passed as ``input=``."""
+
+    name = function.__name__
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
+        if not args:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "input"')
+        check_tensor(name, "input", 1, args[0])
         return function(*args, **kwargs)
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
@@ -132,11 +151,10 @@ _filled("empty", None)
 def full(size: Any, fill_value: Any, **kwargs: Any) -> Any:
     """A tensor of one number; its dtype is inferred from the number unless given."""
     dtype, requires_grad, out, memory_format = factory_options(kwargs, "full")
-    if isinstance(fill_value, _C.TensorBase):
-        fill_value = fill_value.item()
+    shape = check("int[]", "full", "size", 1, size)
+    fill_value = check("Scalar", "full", "fill_value", 2, fill_value)
     if dtype is None:
         dtype = _C.from_data(fill_value).dtype if out is None else out.dtype
-    shape = tuple(size) if isinstance(size, (tuple, list)) else (size,)
     result = k.fill(allocate(shape, dtype, memory_format), fill_value)
     return finished(result, requires_grad, out)
 
@@ -144,8 +162,7 @@ def full(size: Any, fill_value: Any, **kwargs: Any) -> Any:
 def full_like(self: Any, fill_value: Any, **kwargs: Any) -> Any:
     """A tensor of one number shaped like another."""
     dtype, requires_grad, _, memory_format = factory_options(kwargs, "full_like")
-    if isinstance(fill_value, _C.TensorBase):
-        fill_value = fill_value.item()
+    fill_value = check("Scalar", "full_like", "fill_value", 2, fill_value)
     return finished(
         k.fill(like_allocated(self, dtype, memory_format), fill_value), requires_grad, None
     )
@@ -154,13 +171,16 @@ def full_like(self: Any, fill_value: Any, **kwargs: Any) -> Any:
 def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Any:
     """A tensor of one number of the same dtype."""
     kwargs.setdefault("dtype", self.dtype)
+    size = check("int[]", "new_full", "size", 1, size)
     return full(size, fill_value, **kwargs)
 
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Any:
     """Uninitialised storage with these strides."""
     dtype, requires_grad, _, _ = factory_options(kwargs, "empty_strided")
-    result = _C.empty(tuple(size), dtype or _C.get_default_dtype(), tuple(stride))
+    size = check("int[]", "empty_strided", "size", 1, size)
+    stride = check("int[]", "empty_strided", "stride", 2, stride)
+    result = _C.empty(size, dtype or _C.get_default_dtype(), stride)
     return finished(result, requires_grad, None)
 
 
@@ -181,7 +201,7 @@ def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Any:
 
 FUNCTIONS.update(
     full=full,
-    full_like=_with_input(full_like),
+    full_like=with_input(full_like),
     empty_strided=empty_strided,
     empty_permuted=empty_permuted,
 )

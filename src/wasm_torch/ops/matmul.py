@@ -7,6 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
+from wasm_torch.ops._convert import check_tensor
 from wasm_torch.ops._dtypes import C_NAMES, scalar_name
 from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
 
@@ -91,13 +92,14 @@ def _alpha_beta(dtype: Any, alpha: Any, beta: Any) -> tuple[float, float]:
 )
 def addmm(self: Any, mat1: Any, mat2: Any, beta: Any, alpha: Any) -> Any:
     """beta * self + alpha * (mat1 @ mat2), of (M, K) and (K, N); ``self`` broadcasts to (M, N)."""
+    _check_same_dtype("self", self, mat2)
+    _check_same_dtype("mat1", mat1, mat2)
     if mat1.ndim != 2 or mat2.ndim != 2:
         which = "mat1" if mat1.ndim != 2 else "mat2"
         raise RuntimeError(
             f"{which} must be a matrix, got {(mat1 if mat1.ndim != 2 else mat2).ndim}-D tensor"
         )
     _check_product(mat1, mat2)
-    _check_self_dtype(self, mat1)
     size = (mat1.shape[0], mat2.shape[1])
     bias = batched(_expanded(self, size))
     alpha, beta = _alpha_beta(mat1.dtype, alpha, beta)
@@ -108,11 +110,11 @@ def addmm(self: Any, mat1: Any, mat2: Any, beta: Any, alpha: Any) -> Any:
     return out
 
 
-def _check_self_dtype(self: Any, other: Any) -> None:
-    if self.dtype is not other.dtype:
+def _check_same_dtype(name: str, a: Any, b: Any) -> None:
+    if a.dtype is not b.dtype:
         raise RuntimeError(
-            f"self and mat2 must have the same dtype, but got {scalar_name(self.dtype)} and "
-            f"{scalar_name(other.dtype)}"
+            f"{name} and mat2 must have the same dtype, but got {scalar_name(a.dtype)} and "
+            f"{scalar_name(b.dtype)}"
         )
 
 
@@ -181,7 +183,7 @@ def baddbmm(self: Any, batch1: Any, batch2: Any, beta: Any, alpha: Any) -> Any:
     (B, M, N).
     """
     _check_batches(batch1, batch2)
-    _check_self_dtype(self, batch1)
+    _check_same_dtype("self", self, batch1)
     size = (batch1.shape[0], batch1.shape[1], batch2.shape[2])
     bias = _expanded(self, size)
     alpha, beta = _alpha_beta(batch1.dtype, alpha, beta)
@@ -288,10 +290,8 @@ def addr(self: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> A
 @composite(method=True)
 def matmul(self: Any, other: Any) -> Any:
     """The matrix product with torch's rules: vectors, matrices, and broadcast batches."""
-    if not isinstance(other, _C.TensorBase):
-        raise TypeError(
-            f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
-        )
+    check_tensor("matmul", "input", 1, self)
+    check_tensor("matmul", "other", 2, other)
     a, b = self.ndim, other.ndim
     if a == 0 or b == 0:
         raise RuntimeError(

@@ -7,14 +7,16 @@ from typing import Any
 from wasm_torch import _C
 from wasm_torch._random import Generator, default_generator
 from wasm_torch.ops import _kernels as k
+from wasm_torch.ops._convert import check, check_tensor, type_name
 from wasm_torch.ops._dtypes import scalar_name
-from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, op
+from wasm_torch.ops._table import FUNCTIONS, METHODS, composite, naming_misfits, op
 from wasm_torch.ops.creation import (
     allocate,
     factory_options,
     finished,
     like_allocated,
     size_argument,
+    with_input,
 )
 
 
@@ -32,6 +34,8 @@ def draw(
     """Fills ``out`` from the generator in row-major order."""
     if out.numel():
         source = default_generator if generator is None else generator
+        if not isinstance(source, Generator):
+            raise TypeError(f"expected a torch.Generator, but got {type_name(source)}")
         k.launch("random", out, a, b, source.address, _C.RANDOM[name], p0, p1, low, extent)
     return out
 
@@ -51,7 +55,7 @@ def _float_factory(name: str, kind: str, p0: float, p1: float) -> None:
 
     def call(*size: Any, **kwargs: Any) -> Any:
         generator = kwargs.pop("generator", None)
-        shape = size_argument(size, kwargs)
+        shape = size_argument(size, kwargs, name)
         dtype, requires_grad, out, memory_format = factory_options(kwargs, name)
         if out is not None and dtype is None:
             dtype = out.dtype
@@ -69,7 +73,7 @@ def _float_factory(name: str, kind: str, p0: float, p1: float) -> None:
     call.__name__, call.__doc__ = name, f"Random numbers, {what}."
     like.__name__, like.__doc__ = f"{name}_like", f"Random numbers, {what}, shaped like another."
     FUNCTIONS[name] = call
-    FUNCTIONS[f"{name}_like"] = like
+    FUNCTIONS[f"{name}_like"] = with_input(like)
 
 
 _float_factory("rand", "uniform", 0.0, 1.0)
@@ -87,9 +91,10 @@ def _integers(out: Any, low: int, high: int, generator: Any) -> Any:
 def randint(*args: Any, **kwargs: Any) -> Any:
     """Integers from ``low`` (default 0) to ``high`` (excluded): ``randint(low, high, size)``."""
     generator = kwargs.pop("generator", None)
+    given = [*map(type_name, args), *(f"{key}={type_name(v)}" for key, v in kwargs.items())]
     names: tuple[str, ...] = ("low", "high", "size")
     if (len(args) == 1 and "size" in kwargs and "high" not in kwargs) or (
-        len(args) == 2 and isinstance(args[1], (tuple, list))
+        len(args) == 2 and "size" not in kwargs
     ):
         names = ("high", "size")
     values = dict(zip(names, args, strict=False))
@@ -97,15 +102,26 @@ def randint(*args: Any, **kwargs: Any) -> Any:
         if name in kwargs:
             values[name] = kwargs.pop(name)
     dtype, requires_grad, out, _ = factory_options(kwargs, "randint")
-    result = allocate(tuple(values["size"]), dtype or _C.int64)
-    filled = _integers(result, int(values.get("low", 0)), int(values["high"]), generator)
+    if "high" not in values or "size" not in values or len(args) > len(names):
+        raise TypeError(
+            "randint() received an invalid combination of arguments - got "
+            f"({', '.join(given)}), but expected one of:\n"
+            " * (int high, tuple of ints size)\n * (int low, int high, tuple of ints size)"
+        )
+    for position, name in enumerate(names, 1):
+        if name not in values:
+            continue  # low is 0
+        kind = "int[]" if name == "size" else "int"
+        values[name] = check(kind, "randint", name, position, values[name])
+    result = allocate(values["size"], dtype or _C.int64)
+    filled = _integers(result, values.get("low", 0), values["high"], generator)
     return finished(filled, requires_grad, out)
 
 
 def randint_like(self: Any, *args: Any, **kwargs: Any) -> Any:
     """Integers shaped like another tensor: ``randint_like(x, low, high)``."""
-    low = kwargs.pop("low", args[0] if len(args) == 2 else 0)
-    high = kwargs.pop("high", args[-1] if args else None)
+    low = check("int", "randint_like", "low", 2, kwargs.pop("low", args[0] if args[1:] else 0))
+    high = check("int", "randint_like", "high", 2, kwargs.pop("high", args[-1] if args else None))
     dtype, requires_grad, _, memory_format = factory_options(kwargs, "randint_like")
     result = like_allocated(self, dtype, memory_format)
     return finished(_integers(result, int(low), int(high), None), requires_grad, None)
@@ -115,13 +131,14 @@ def randperm(n: int, **kwargs: Any) -> Any:
     """A random permutation of 0..n-1."""
     generator = kwargs.pop("generator", None)
     dtype, requires_grad, out, _ = factory_options(kwargs, "randperm")
+    n = check("int", "randperm", "n", 1, n)
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     result = k.empty((n,), dtype or _C.int64)
     return finished(draw(result, "permutation", generator), requires_grad, out)
 
 
-FUNCTIONS.update(randint=randint, randint_like=randint_like, randperm=randperm)
+FUNCTIONS.update(randint=randint, randint_like=with_input(randint_like), randperm=randperm)
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> Any:
@@ -130,9 +147,13 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> 
     dtype, requires_grad, out, _ = factory_options(kwargs, "normal")
     if size is not None:
         _check_std(std)
-        result = allocate(tuple(size), dtype or _C.get_default_dtype())
+        result = allocate(
+            check("int[]", "normal", "size", 3, size), dtype or _C.get_default_dtype()
+        )
         draw(result, "normal", generator, float(mean), float(std))
         return finished(result, requires_grad, out)
+    if not isinstance(std, _C.TensorBase):
+        check_tensor("normal", "mean", 1, mean)
     shapes = [tuple(v.shape) for v in (mean, std) if isinstance(v, _C.TensorBase)]
     shape = tuple(_C.broadcast_shapes(*shapes))
     source = mean if isinstance(mean, _C.TensorBase) else std
@@ -324,7 +345,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out:
     return result if out is None else out.copy_(result)
 
 
-FUNCTIONS["bernoulli"] = METHODS["bernoulli"] = bernoulli
+FUNCTIONS["bernoulli"] = METHODS["bernoulli"] = naming_misfits(bernoulli)
 
 
 @op(
@@ -423,7 +444,7 @@ def _check_weights(weights: Any) -> None:
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
-FUNCTIONS["multinomial"] = METHODS["multinomial"] = multinomial
+FUNCTIONS["multinomial"] = METHODS["multinomial"] = naming_misfits(multinomial)
 
 
 # ---- dropout -------------------------------------------------------------------------------------

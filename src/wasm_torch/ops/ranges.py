@@ -8,6 +8,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
+from wasm_torch.ops._convert import check
 from wasm_torch.ops._table import FUNCTIONS, op
 from wasm_torch.ops.creation import factory_options, finished
 
@@ -26,7 +27,14 @@ def arange(*args: Any, **kwargs: Any) -> Any:
     dtype, requires_grad, out, _ = factory_options(kwargs, "arange")
     if end is None:
         raise TypeError('arange() missing 1 required positional arguments: "end"')
-    start, end, step = (v.item() if isinstance(v, _C.TensorBase) else v for v in (start, end, step))
+    if len(args) > 3:
+        raise TypeError(f"arange() takes at most 3 positional arguments but {len(args)} were given")
+    place = 1 if len(args) < 2 else 2
+    end = check("Scalar", "arange", "end", place, end)
+    start, step = (
+        check("Scalar", "arange", name, position, v)
+        for name, position, v in (("start", 1, start), ("step", 3, step))
+    )
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if any(isinstance(v, float) and not math.isfinite(v) for v in (start, end)):
@@ -60,14 +68,18 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **kwargs: Any) -> Any
     return finished(result, requires_grad, out)
 
 
-def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, _C.TensorBase) else value
+def _ends(function: str, start: Any, end: Any) -> tuple[Any, ...]:
+    """Both as numbers; a tensor may require a gradient, which stops here."""
+    ends = (v.detach() if isinstance(v, _C.TensorBase) else v for v in (start, end))
+    names = enumerate(zip(("start", "end"), ends, strict=True), 1)
+    return tuple(check("Scalar", function, name, place, v) for place, (name, v) in names)
 
 
 def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Any:
     """``steps`` evenly spaced numbers from start to end, both included."""
     dtype, requires_grad, out, _ = factory_options(kwargs, "linspace")
-    start, end = _number(start), _number(end)
+    steps = check("int", "linspace", "steps", 3, steps)
+    start, end = _ends("linspace", start, end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if dtype is None:
@@ -81,11 +93,13 @@ def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Any:
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Any:
     """``base`` to the powers of ``linspace``."""
     dtype, requires_grad, out, _ = factory_options(kwargs, "logspace")
+    steps = check("int", "logspace", "steps", 3, steps)
+    start, end = _ends("logspace", start, end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if dtype is None:
         dtype = out.dtype if out is not None else _C.get_default_dtype()
-    start, end = float(_number(start)), float(_number(end))
+    start, end = float(start), float(end)
     exponents = _C.empty((steps,), _C.float64)
     if steps:
         if dtype.is_floating_point:
@@ -100,7 +114,8 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any
 def eye(n: int, m: int | None = None, **kwargs: Any) -> Any:
     """Ones on the diagonal of an (n, m) tensor of zeros."""
     dtype, requires_grad, out, _ = factory_options(kwargs, "eye")
-    columns = n if m is None else m
+    n = check("int", "eye", "n", 1, n)
+    columns = n if m is None else check("int", "eye", "m", 2, m)
     if n < 0 or columns < 0:
         which = "n" if n < 0 else "m"
         raise RuntimeError(f"{which} must be greater or equal to 0, got {n if n < 0 else columns}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.ops import _kernels as k
+from wasm_torch.ops._convert import check, spread_sizes
 from wasm_torch.ops._table import FUNCTIONS, METHODS, alias, composite, op
 
 
@@ -115,6 +116,7 @@ _with_axis("cat")
 @composite()
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     """Joins tensors of one shape along a new dim."""
+    tensors = check("Tensor[]", "stack", "tensors", 1, tensors)
     if len(tensors) == 0:
         raise RuntimeError("stack expects a non-empty TensorList")
     first = tensors[0]
@@ -132,25 +134,29 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
 @composite()
 def hstack(tensors: Any) -> Any:
     """Joins along dim 1 (0 for one dimension)."""
-    parts = FUNCTIONS["atleast_1d"](tuple(tensors))
+    tensors = check("Tensor[]", "hstack", "tensors", 1, tensors)
+    parts = FUNCTIONS["atleast_1d"](tensors)
     return FUNCTIONS["cat"](parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @composite()
 def vstack(tensors: Any) -> Any:
     """Joins along dim 0 after making all at least 2-d."""
-    return FUNCTIONS["cat"](FUNCTIONS["atleast_2d"](tuple(tensors)), 0)
+    tensors = check("Tensor[]", "vstack", "tensors", 1, tensors)
+    return FUNCTIONS["cat"](FUNCTIONS["atleast_2d"](tensors), 0)
 
 
 @composite()
 def dstack(tensors: Any) -> Any:
     """Joins along dim 2 after making all at least 3-d."""
-    return FUNCTIONS["cat"](FUNCTIONS["atleast_3d"](tuple(tensors)), 2)
+    tensors = check("Tensor[]", "dstack", "tensors", 1, tensors)
+    return FUNCTIONS["cat"](FUNCTIONS["atleast_3d"](tensors), 2)
 
 
 @composite()
 def column_stack(tensors: Any) -> Any:
     """Joins vectors as columns."""
+    tensors = check("Tensor[]", "column_stack", "tensors", 1, tensors)
     parts = [t.reshape(t.numel(), 1) if t.ndim <= 1 else t for t in tensors]
     return FUNCTIONS["hstack"](parts)
 
@@ -291,9 +297,9 @@ def _repeat_backward(grad: Any, size: tuple[int, ...], repeats: Sequence[int]) -
 
 
 @composite(method=True)
-def tile(self: Any, *dims: Any) -> Any:
-    """Repeats the tensor along each dim."""
-    counts = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+def tile(self: Any, *args: Any, dims: Any = None) -> Any:
+    """Repeats the tensor along each dim: ``tile(2, 3)`` or ``tile((2, 3))``."""
+    counts = spread_sizes("tile", "dims", args if dims is None else (dims,))
     missing = self.ndim - len(counts)
     return self.repeat((1,) * max(missing, 0) + tuple(counts))
 
@@ -379,6 +385,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
     """Grids of coordinates from vectors."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
+    check("Tensor[]", "meshgrid", "tensors", 1, tensors)
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(
             f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from wasm_torch import _C
+from wasm_torch.ops._convert import check, is_int
 from wasm_torch.ops._kernels import numel, wrap_dim
 from wasm_torch.ops._table import METHODS, alias, composite
 from wasm_torch.ops.views import infer_size, slice_row
@@ -30,7 +31,7 @@ def flatten(self: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 def unflatten(self: Any, dim: int, sizes: Any) -> Any:
     """Splits ``dim`` into ``sizes``, of which one may be -1."""
     at = wrap_dim(dim, self.ndim)
-    sizes = tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
+    sizes = (sizes,) if type(sizes) is int else check("int[]", "unflatten", "sizes", 2, sizes)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     length = self.shape[at]
@@ -98,10 +99,10 @@ def split(self: Any, split_size_or_sections: Any = None, dim: int = 0, **kwargs:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     at = wrap_dim(dim, self.ndim)
     length = self.shape[at]
-    if isinstance(sections, int):
-        sizes = split_sizes(sections, length)
+    if is_int(sections):
+        sizes = split_sizes(int(sections), length)
     else:
-        sizes = [int(s) for s in sections]
+        sizes = list(check("int[]", "split_with_sizes", "split_sizes", 2, sections))
         if sum(sizes) != length or any(s < 0 for s in sizes):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {length} (input tensor's "
@@ -125,6 +126,7 @@ def chunk(self: Any, chunks: int, dim: int = 0) -> Any:
     """At most ``chunks`` views of equal size (the last may be smaller) along ``dim``."""
     if self.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = check("int", "chunk", "chunks", 2, chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     length = self.shape[wrap_dim(dim, self.ndim)]

@@ -93,7 +93,6 @@ def addcdiv(self: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
 @op(
     "lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor",
     family="pointwise",
-    wrapped_numbers=True,
     inplace=True,
     vjp={
         "self": lambda grad, weight: grad * (1 - weight),
@@ -106,6 +105,20 @@ def lerp(self: Any, end: Any, weight: Any) -> Any:
     if self.dtype is not end.dtype:
         raise RuntimeError(f"expected dtype {self.dtype} for `end` but got dtype {end.dtype}")
     return ternary("lerp", self, end, _tensor_of(weight, self.dtype), 0.0, self.dtype)
+
+
+@op(
+    "lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor",
+    family="pointwise",
+    inplace=True,
+    vjp={
+        "self": lambda grad, weight: grad * (1 - weight),
+        "end": lambda grad, weight: grad * weight,
+    },
+)
+def lerp_scalar(self: Any, end: Any, weight: Any) -> Any:
+    """The same with one number as the weight."""
+    return lerp.kernel(self, end, weight)
 
 
 # ---- clamping ------------------------------------------------------------------------------------

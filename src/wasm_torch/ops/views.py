@@ -7,6 +7,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch._formats import contiguous_format
+from wasm_torch.ops._convert import check, spread_sizes
 from wasm_torch.ops._dtypes import scalar_name
 from wasm_torch.ops._kernels import contiguous_stride, full, numel, wrap_dim, wrap_dims
 from wasm_torch.ops._table import FUNCTIONS, METHODS, alias, composite, op
@@ -132,17 +133,11 @@ METHODS["view"] = _view_method
 @composite(method=True)
 def reshape(self: Any, *shape: Any) -> Any:
     """The same elements in another shape: a view where strides allow, else a copy."""
-    size = _spread(shape)
+    size = spread_sizes("reshape", "shape", shape)
     new = infer_size(size, self.numel())
     if view_stride(self.shape, self.stride(), new) is not None:
         return self.view(new)
     return self.clone(memory_format=contiguous_format).view(new)
-
-
-def _spread(sizes: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    return tuple(int(s) for s in sizes)
 
 
 @composite(function=False, method=True)
@@ -280,7 +275,7 @@ def expand_as(self: Any, other: Any) -> Any:
 @composite(method=True)
 def broadcast_to(self: Any, size: Any) -> Any:
     """A view broadcast to ``size``."""
-    return self.expand(tuple(size))
+    return self.expand(check("int[]", "broadcast_to", "size", 2, size))
 
 
 @composite()

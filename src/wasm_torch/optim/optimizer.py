@@ -287,3 +287,67 @@ def update(kernel: str, parameter: Tensor, *fields: Any) -> None:
 def gradient_of(parameter: Tensor) -> Tensor:
     """The gradient, in the parameter's dtype and without history."""
     return parameter.grad.detach()
+
+
+def check_options(*options: tuple[str, Any]) -> None:
+    """Raises torch's ValueError for the first of the (description, number) that is negative."""
+    for description, value in options:
+        if not as_number(value) >= 0.0:
+            raise ValueError(f"Invalid {description}: {value}")
+
+
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raises torch's ValueError for a coefficient of a running mean outside of [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= as_number(beta) < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+class PointwiseOptimizer(Optimizer):
+    """An optimizer that treats each parameter alone, in terms of operations on tensors.
+
+    A subclass says what its state starts with (`_start`) and how a step changes a parameter and
+    its state (`_update`). The count of steps, the options `maximize` and `weight_decay` and the
+    closure are the same for all.
+    """
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        steps_as_tensors(self)
+
+    def _start(self, value: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter, besides the count of steps, before its first step."""
+        raise NotImplementedError
+
+    def _update(
+        self, value: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any], step: int
+    ) -> None:
+        """Changes a parameter (`value`, which has no history) and its state in place."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates the parameters that have gradients; returns the closure's loss."""
+        loss = self._evaluate(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._step_of(parameter, group)
+        return loss
+
+    def _step_of(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        value, grad = parameter.detach(), gradient_of(parameter)
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.tensor(0.0, dtype=torch.float32)
+            state.update(self._start(value, group))
+        step = next_step(state)
+        if group["maximize"]:
+            grad = -grad
+        decay = group.get("weight_decay", 0)
+        if decay != 0:
+            if group.get("decoupled_weight_decay", False):
+                value.mul_(1 - as_number(group["lr"]) * decay)
+            else:
+                grad = grad.add(value, alpha=decay)
+        self._update(value, grad, state, group, step)

@@ -1,5 +1,7 @@
 """Functions on tensors: what the modules of `nn` compute."""
 
+from wasm_torch.ops._table import naming_misfits
+
 from .activation import (
     celu,
     celu_,
@@ -125,3 +127,13 @@ from .vision import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+
+
+def _name_misfits() -> None:
+    """Every function here names an argument that is no tensor."""
+    for name, function in list(globals().items()):
+        if getattr(function, "__module__", "").startswith(f"{__name__}.") and callable(function):
+            globals()[name] = naming_misfits(function)
+
+
+_name_misfits()

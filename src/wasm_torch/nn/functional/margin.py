@@ -7,6 +7,7 @@ from collections.abc import Callable
 import wasm_torch as torch
 from wasm_torch import Tensor
 from wasm_torch.ops import losses
+from wasm_torch.ops._convert import check_tensor
 
 from ._arguments import reduced, reduction_number, reduction_of
 from .activation import logsigmoid
@@ -42,6 +43,7 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """x where target is 1, max(0, margin - x) where it is -1."""
     reduction = reduction_of(reduction, size_average, reduce)
+    check_tensor("hinge_embedding_loss", "target", 2, target)
     zeros = torch.zeros_like(input)
     hinge = torch.where(target != 1, (margin - input).clamp_min(0), zeros)
     return reduced(hinge + torch.where(target != -1, input, zeros), reduction)
