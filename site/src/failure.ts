@@ -45,9 +45,16 @@ export function showLoadingFailure(stage: Stage, reason: string): void {
   show(title, remedy, reason, true);
 }
 
-/** An exception of the editor's program: its last line is the heading, the rest is below. */
-export function showProgramError(traceback: string, line: number | null): void {
-  const what = traceback.trimEnd().split("\n").at(-1)!;
+/** Python itself has ended, by the program's doing or in a crash. */
+export function showPythonEnded(reason: string): void {
+  const remedy =
+    "The program ended it, as os._exit does, or it crashed. The program in the editor is as you " +
+    "left it. Try again; that starts a new Python.";
+  show("Python has ended", remedy, reason, true);
+}
+
+/** An exception of the editor's program: its type and first line, and the traceback below. */
+export function showProgramError(heading: string, traceback: string, line: number | null): void {
   const where = line === null ? "" : `Line ${line} is marked in the editor. `;
-  show(what, `${where}Change the program and press Train again.`, traceback.trimEnd(), false);
+  show(heading, `${where}Change the program and press Train again.`, traceback.trimEnd(), false);
 }

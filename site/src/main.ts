@@ -4,9 +4,10 @@ import { Answer } from "./answer";
 import { byId, integer, percent } from "./dom";
 import { Pad } from "./draw";
 import { createEditor } from "./editor";
-import { hideFailure, showLoadingFailure, showProgramError } from "./failure";
+import { hideFailure, showLoadingFailure, showProgramError, showPythonEnded } from "./failure";
 import { whyNotIsolated } from "./isolation";
 import { Measurements } from "./measurements";
+import { Printed } from "./printed";
 import type { Reply, Site, Stage } from "./protocol";
 import { startPulse } from "./pulse";
 import { Session } from "./session";
@@ -20,8 +21,6 @@ const ALL_IMAGES = 60_000;
 const STOP_PATIENCE = 2_000;
 /** Milliseconds between two predictions of the same drawing while the network learns. */
 const PREDICT_AGAIN = 500;
-/** Characters of printed text that are kept. */
-const MOST_OUTPUT = 50_000;
 
 const STAGES: Record<Stage, string> = {
   site: "Loading…",
@@ -45,6 +44,7 @@ const stopButton = byId<HTMLButtonElement>("stop");
 const progressBar = byId<HTMLProgressElement>("progress");
 const measurements = new Measurements();
 const answer = new Answer();
+const printed = new Printed();
 const pad = new Pad(() => askForPrediction());
 const session = new Session(trainingImages, receive);
 const editor = createEditor(byId("editor"), trainModule, remembered("program"), train, () => {
@@ -98,8 +98,7 @@ function train(): void {
   testAccuracy = null;
   canPredict = false;
   progressBar.value = 0;
-  byId("output").textContent = "";
-  byId("output-box").hidden = true;
+  printed.clear();
   askForPrediction();
   enter("running", "Training…");
   session.run(editor.text);
@@ -138,7 +137,7 @@ function receive(reply: Reply): void {
     case "progress":
       measurements.add(reply.progress);
       progressBar.value = reply.progress.seen / reply.progress.total;
-      canPredict = true;
+      canPredict = reply.canPredict;
       if (progressBar.value === 1) setStatus("All images seen; the program is finishing…");
       if (performance.now() - predictedAt > PREDICT_AGAIN) askForPrediction();
       return;
@@ -146,16 +145,25 @@ function receive(reply: Reply): void {
       testAccuracy = reply.accuracy;
       return measurements.tested(reply.accuracy);
     case "output":
-      return print(reply.text);
+      return printed.add(reply.text, reply.dropped);
     case "finished":
       return finish(reply);
     case "error":
       canPredict = reply.canPredict;
       measurements.finish();
+      printed.show();
       enter("ready", "The program raised an exception.");
       editor.mark(reply.line);
       askForPrediction();
-      return showProgramError(reply.traceback, reply.line);
+      return showProgramError(reply.heading, reply.traceback, reply.line);
+    case "ended":
+      canPredict = false;
+      predicting = sampling = null;
+      measurements.finish();
+      printed.show();
+      enter("failed", "Python has ended.");
+      answer.say("Train first; then draw.");
+      return showPythonEnded(reply.reason);
     case "prediction":
     case "predictionFailed":
       return showPrediction(reply);
@@ -169,6 +177,7 @@ function receive(reply: Reply): void {
 function finish({ outcome, canPredict: able }: Extract<Reply, { type: "finished" }>): void {
   canPredict = able;
   measurements.finish();
+  printed.show();
   if (outcome === "stopped") {
     enter("ready", "Stopped.");
   } else if (testAccuracy === null) {
@@ -177,14 +186,6 @@ function finish({ outcome, canPredict: able }: Extract<Reply, { type: "finished"
     enter("ready", `Trained: it reads ${percent(testAccuracy)} of the test images right.`);
   }
   askForPrediction();
-}
-
-function print(text: string): void {
-  const output = byId("output");
-  const atEnd = output.scrollTop + output.clientHeight >= output.scrollHeight - 4;
-  output.textContent = `${output.textContent}${text}\n`.slice(-MOST_OUTPUT);
-  byId("output-box").hidden = false;
-  if (atEnd) output.scrollTop = output.scrollHeight;
 }
 
 /** Asks the network about the pad. One question is out at a time; the last one counts. */
@@ -206,8 +207,7 @@ function showPrediction(reply: Extract<Reply, { type: "prediction" | "prediction
   if (predictAgain) return askForPrediction();
   if (!pad.pixels) return;
   if (reply.type === "prediction") return answer.tell(reply.probabilities, pad.label);
-  const what = reply.traceback.trimEnd().split("\n").at(-1)!;
-  answer.say(`The program's predict(image) failed: ${what}`);
+  answer.say(reply.reason);
 }
 
 async function describeSite(): Promise<void> {

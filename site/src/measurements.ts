@@ -14,7 +14,7 @@ export class Measurements {
     title: "Loss",
     yLabel: "cross entropy",
     top: (largest) => Math.max(0.5, Math.ceil(2 * largest) / 2),
-    format: (value) => value.toFixed(2),
+    format: (value) => (value < 1e4 ? value.toFixed(2) : value.toExponential(1)),
   });
   private readonly accuracy = new Plot(byId("accuracy-plot"), {
     title: "Accuracy",
@@ -49,7 +49,7 @@ export class Measurements {
     byId("time").textContent = duration(seconds);
     const rate = this.rate(this.recent[0]!, progress);
     let count = `${integer.format(seen)} of ${integer.format(total)} images`;
-    if (rate !== null && seen < total) count += `, ${duration((total - seen) / rate)} left`;
+    if (rate && seen < total) count += `, ${duration((total - seen) / rate)} left`;
     byId("count").textContent = count;
     this.showRate(rate);
   }

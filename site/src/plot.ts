@@ -22,9 +22,29 @@ export interface PlotOptions {
 
 interface Point {
   x: number;
+  /** The mean of the finite values; NaN where there is none, which leaves a gap. */
   y: number;
   /** Messages merged into this point. */
   weight: number;
+  /** Those of them whose value is finite. */
+  finite: number;
+}
+
+/** A stretch of values that cannot be drawn: where it began, with what, and whether it goes on. */
+interface Unfit {
+  x: number;
+  value: number;
+  lasting: boolean;
+}
+
+/** Larger ones overflow in the reckoning of the axes. */
+const LARGEST = 1e300;
+
+/** Two points as one, at the place of the later. */
+function merged(a: Point, b: Point): Point {
+  const finite = a.finite + b.finite;
+  const sum = (a.finite && a.y * a.finite) + (b.finite && b.y * b.finite);
+  return { x: b.x, y: sum / finite, weight: a.weight + b.weight, finite };
 }
 
 type Attributes = Record<string, string | number>;
@@ -46,6 +66,7 @@ function niceStep(span: number, count: number): number {
 
 export class Plot {
   private points: Point[] = [];
+  private unfit: Unfit | null = null;
   private merge = 1;
   private total = 1;
   private marker: { x: number; y: number; label: string } | null = null;
@@ -75,6 +96,7 @@ export class Plot {
   /** Empties the plot; ``total`` is the right end of the x axis, in images. */
   clear(total: number): void {
     this.points = [];
+    this.unfit = null;
     this.merge = 1;
     this.total = total;
     this.marker = null;
@@ -84,14 +106,13 @@ export class Plot {
 
   add(x: number, y: number, total: number): void {
     this.total = Math.max(total, x);
+    const fit = Math.abs(y) < LARGEST;
+    if (fit && this.unfit) this.unfit.lasting = false;
+    if (!fit && !this.unfit?.lasting) this.unfit = { x, value: y, lasting: true };
+    const point = { x, y: fit ? y : Number.NaN, weight: 1, finite: fit ? 1 : 0 };
     const last = this.points.at(-1);
-    if (last && last.weight < this.merge) {
-      last.y = (last.y * last.weight + y) / (last.weight + 1);
-      last.x = x;
-      last.weight += 1;
-    } else {
-      this.points.push({ x, y, weight: 1 });
-    }
+    if (last && last.weight < this.merge) this.points.splice(-1, 1, merged(last, point));
+    else this.points.push(point);
     if (this.points.length > MOST_POINTS) this.halve();
     this.draw();
   }
@@ -107,12 +128,7 @@ export class Plot {
     for (let i = 0; i < this.points.length; i += 2) {
       const a = this.points[i]!;
       const b = this.points[i + 1];
-      if (!b) {
-        halved.push(a);
-        continue;
-      }
-      const weight = a.weight + b.weight;
-      halved.push({ x: b.x, y: (a.y * a.weight + b.y * b.weight) / weight, weight });
+      halved.push(b ? merged(a, b) : a);
     }
     this.points = halved;
     this.merge *= 2;
@@ -122,13 +138,15 @@ export class Plot {
   private py = (y: number) => TOP + (1 - Math.min(y / this.yTop, 1)) * (HEIGHT - TOP - BOTTOM);
 
   private draw(): void {
-    this.yTop = this.options.top(this.points.reduce((most, p) => Math.max(most, p.y), 0));
+    const drawn = this.points.filter((p) => p.finite);
+    this.yTop = this.options.top(drawn.reduce((most, p) => Math.max(most, p.y), 0));
     this.drawAxes();
     const path = (ys: number[]) =>
       ys
         .map((y, i) => {
+          if (Number.isNaN(y)) return "";
           const [x, v] = [this.px(this.points[i]!.x), this.py(y)];
-          return `${i ? "L" : "M"}${x.toFixed(1)} ${v.toFixed(1)}`;
+          return `${this.points[i - 1]?.finite ? "L" : "M"}${x.toFixed(1)} ${v.toFixed(1)}`;
         })
         .join("");
     this.raw.setAttribute("d", path(this.points.map((p) => p.y)));
@@ -146,15 +164,36 @@ export class Plot {
         label,
       );
     }
+    const words = this.unfitInWords();
+    if (words) {
+      const place = { x: LEFT + 10, y: HEIGHT - BOTTOM - 9, class: "unfit" };
+      svg("text", place, this.overlay, words);
+    }
     const last = this.smoothed().at(-1);
-    const now = last === undefined ? "no values yet" : `now ${this.options.format(last)}`;
+    let now = last === undefined ? "no values yet" : `now ${this.options.format(last)}`;
+    if (words) now = this.unfit!.lasting ? words : `${now}; ${words}`;
     this.root.setAttribute("aria-label", `${this.options.title} over images seen: ${now}`);
+  }
+
+  /** "NaN from 1,280 images on" */
+  private unfitInWords(): string {
+    if (!this.unfit) return "";
+    const { x, value, lasting } = this.unfit;
+    const what = Number.isNaN(value) ? "NaN" : `${value < 0 ? "minus " : ""}infinity`;
+    const images = `${integer.format(x)} images`;
+    return lasting ? `${what} from ${images} on` : `${what} at ${images}`;
   }
 
   /** A running mean: it follows the steep beginning closely, and later spans about 12 points. */
   private smoothed(): number[] {
     let mean = 0;
-    return this.points.map((p, i) => (mean += (p.y - mean) / Math.min(12, 1 + i / 8)));
+    let count = 0;
+    return this.points.map(({ y, finite }) => {
+      if (!finite) return y;
+      mean += (y - mean) / Math.min(12, 1 + count / 8);
+      count += 1;
+      return mean;
+    });
   }
 
   private drawAxes(): void {
@@ -182,14 +221,14 @@ export class Plot {
 
   private showReadout(event: PointerEvent): void {
     this.readout.replaceChildren();
-    if (!this.points.length) return;
+    if (!this.points.some((p) => p.finite)) return;
     const box = this.root.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * WIDTH;
     const values = this.smoothed();
-    let best = 0;
+    let best = this.points.findIndex((p) => p.finite);
     this.points.forEach((p, i) => {
       const distance = Math.abs(this.px(p.x) - x);
-      if (distance < Math.abs(this.px(this.points[best]!.x) - x)) best = i;
+      if (p.finite && distance < Math.abs(this.px(this.points[best]!.x) - x)) best = i;
     });
     const v = this.px(this.points[best]!.x);
     const y = this.py(values[best]!);

@@ -37,11 +37,21 @@ export type Reply =
   | { type: "loading"; stage: Stage; fraction: number }
   | { type: "ready"; python: string; engine: string; threads: number; memoryBytes: number }
   | { type: "failed"; stage: Stage; reason: string }
-  | { type: "progress"; progress: Progress }
+  | { type: "progress"; progress: Progress; canPredict: boolean }
   | { type: "tested"; accuracy: number }
-  | { type: "output"; text: string }
+  /** Printed text, after `dropped` characters that were too many to send. */
+  | { type: "output"; text: string; dropped: number }
   | { type: "finished"; outcome: "trained" | "stopped"; canPredict: boolean }
-  | { type: "error"; traceback: string; line: number | null; canPredict: boolean }
+  | {
+      type: "error";
+      /** The exception's type and first line. */
+      heading: string;
+      traceback: string;
+      line: number | null;
+      canPredict: boolean;
+    }
+  /** Python cannot be used any more. */
+  | { type: "ended"; reason: string }
   | { type: "prediction"; id: number; probabilities: number[] }
-  | { type: "predictionFailed"; id: number; traceback: string }
+  | { type: "predictionFailed"; id: number; reason: string }
   | { type: "sample"; id: number; pixels: Uint8Array; label: number };

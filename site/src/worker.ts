@@ -1,6 +1,7 @@
 /** The module worker that runs Python: loads Pyodide, the wheel and the data, then serves. */
 
 import pageModule from "./page.py";
+import { PrintBatches } from "./print-batches";
 import type { Reply, Request, Site, Stage } from "./protocol";
 
 /** The part of Pyodide used here. */
@@ -9,8 +10,8 @@ interface Pyodide {
   loadPackage(urls: string[], options: { messageCallback: () => void }): Promise<unknown>;
   pyimport(name: string): any;
   runPython(code: string): unknown;
-  setStdout(options: { batched: (text: string) => void }): void;
-  setStderr(options: { batched: (text: string) => void }): void;
+  setStdout(options: { write: (bytes: Uint8Array) => number }): void;
+  setStderr(options: { write: (bytes: Uint8Array) => number }): void;
   FS: { writeFile(path: string, text: string): void };
 }
 
@@ -28,11 +29,14 @@ const DATA = [
   ["t10k-labels-idx1-ubyte", LABEL_HEADER + TEST_IMAGES],
 ] as const;
 
-let page: any;
+let pyodide: Pyodide;
+/** The functions of page.py that are called here, whatever a program assigns to their names. */
+let page: Record<"run" | "stop" | "predict" | "usage", any>;
 let testImages = new Uint8Array();
 let testLabels = new Uint8Array();
 
 const post = (reply: Reply) => self.postMessage(reply);
+const printed = new PrintBatches((text, dropped) => post({ type: "output", text, dropped }));
 
 /** What happened, in one line, with the step of loading it happened in. */
 class LoadError extends Error {
@@ -114,13 +118,13 @@ async function load(request: Extract<Request, { type: "load" }>): Promise<void> 
   // Its failure is seen when it is awaited below; until then it is not unhandled.
   data.catch(() => {});
 
-  const pyodide: Pyodide = await step("python", async () => {
+  pyodide = await step("python", async () => {
     const index = new URL(site.pyodide, base);
     const { loadPyodide } = await import(new URL("pyodide.mjs", index).href);
     return loadPyodide({ indexURL: index.href });
   });
-  pyodide.setStdout({ batched: (text) => post({ type: "output", text }) });
-  pyodide.setStderr({ batched: (text) => post({ type: "output", text }) });
+  pyodide.setStdout(printed.stream());
+  pyodide.setStderr(printed.stream());
   done.python = 0.6;
   tell("wheel");
   await step("wheel", async () => {
@@ -138,8 +142,9 @@ async function load(request: Extract<Request, { type: "load" }>): Promise<void> 
 
   tell("threads");
   await step("threads", async () => {
-    page = pyodide.pyimport("page");
-    page.load(forward, ...files, request.trainingImages);
+    const { load, run, stop, predict, usage } = pyodide.pyimport("page");
+    page = { run, stop, predict, usage };
+    load(forward, ...files, request.trainingImages);
     await pyodide.pyimport("wasm_torch").threads_ready();
   });
   done.python = 1;
@@ -154,27 +159,64 @@ async function load(request: Extract<Request, { type: "load" }>): Promise<void> 
 function forward(kind: string, ...v: any[]): void {
   switch (kind) {
     case "progress": {
-      const [seen, total, loss, accuracy, seconds, threads, memoryBytes] = v;
+      const [seen, total, loss, accuracy, seconds, threads, memoryBytes, canPredict] = v;
       const progress = { seen, total, loss, accuracy, seconds, threads, memoryBytes };
-      return post({ type: "progress", progress });
+      return post({ type: "progress", progress, canPredict });
     }
     case "tested":
       return post({ type: "tested", accuracy: v[0] });
     case "finished":
+      printed.flush();
       return post({ type: "finished", outcome: v[0], canPredict: v[1] });
-    case "error":
-      return post({ type: "error", traceback: v[0], line: v[1] || null, canPredict: v[2] });
+    case "error": {
+      printed.flush();
+      const [heading, traceback, line, canPredict] = v;
+      return post({ type: "error", heading, traceback, line: line || null, canPredict });
+    }
+  }
+}
+
+/** Whether Python has exited or crashed: every use of it throws then. */
+function hasEnded(): boolean {
+  try {
+    return pyodide !== undefined && !pyodide.runPython;
+  } catch {
+    return true;
+  }
+}
+
+/** An exception that came out of Python; tells the page where it is Python's end. */
+function tellEnd(error: unknown): boolean {
+  if (!hasEnded()) return false;
+  printed.flush();
+  post({ type: "ended", reason: error instanceof Error ? error.message : String(error) });
+  return true;
+}
+
+async function run(source: string): Promise<void> {
+  try {
+    await page.run(source);
+  } catch (error) {
+    if (tellEnd(error)) return;
+    const traceback = String((error as Error).message).trimEnd();
+    const heading = traceback.slice(traceback.lastIndexOf("\n") + 1);
+    forward("error", heading, traceback, 0, false);
   }
 }
 
 function predict(id: number, pixels: Uint8Array): void {
   try {
     const result = page.predict(pixels);
-    const probabilities: number[] = result.toJs();
-    result.destroy();
-    post({ type: "prediction", id, probabilities });
+    if (typeof result === "string") {
+      post({ type: "predictionFailed", id, reason: result });
+    } else {
+      const probabilities: number[] = result.toJs();
+      result.destroy();
+      post({ type: "prediction", id, probabilities });
+    }
   } catch (error) {
-    post({ type: "predictionFailed", id, traceback: String((error as Error).message) });
+    if (tellEnd(error)) return;
+    post({ type: "predictionFailed", id, reason: String((error as Error).message) });
   }
 }
 
@@ -189,7 +231,7 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
       }
       break;
     case "run":
-      await page.run(data.source);
+      await run(data.source);
       break;
     case "stop":
       page.stop();
@@ -205,3 +247,9 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
     }
   }
 };
+
+// A program that ends Python in one of its turns has no caller here that could hear of it.
+self.addEventListener("error", (event) => tellEnd(event.error) && event.preventDefault());
+self.addEventListener("unhandledrejection", (event) => {
+  if (tellEnd(event.reason)) event.preventDefault();
+});
