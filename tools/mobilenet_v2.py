@@ -23,7 +23,9 @@ GROUPS = (
 STEM_CHANNELS, HEAD_CHANNELS, CLASSES = 32, 1280, 1000
 
 
-def convolution(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Module:
+def convolution(
+    inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
+) -> nn.Module:
     """Convolution, normalization and the activation that is cut off at 6."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False),

@@ -32,7 +32,8 @@ export function hideFailure(): void {
   box.hidden = true;
 }
 
-function show(title: string, remedy: string, text: string, retry: boolean): void {
+/** ``text`` is what was reported, word for word; ``retry`` offers to try again. */
+export function showFailure(title: string, remedy: string, text: string, retry: boolean): void {
   byId("failure-title").textContent = title;
   byId("failure-remedy").textContent = remedy;
   byId("failure-text").textContent = text;
@@ -42,12 +43,12 @@ function show(title: string, remedy: string, text: string, retry: boolean): void
 
 export function showLoadingFailure(stage: Stage, reason: string): void {
   const { title, remedy } = LOADING[stage];
-  show(title, remedy, reason, true);
+  showFailure(title, remedy, reason, true);
 }
 
 /** An exception of the editor's program: its last line is the heading, the rest is below. */
 export function showProgramError(traceback: string, line: number | null): void {
   const what = traceback.trimEnd().split("\n").at(-1)!;
   const where = line === null ? "" : `Line ${line} is marked in the editor. `;
-  show(what, `${where}Change the program and press Train again.`, traceback.trimEnd(), false);
+  showFailure(what, `${where}Change the program and press Train again.`, traceback.trimEnd(), false);
 }
