@@ -2,8 +2,10 @@
 import { ImageError } from "../model/errors";
 import type { Pixels } from "./resize";
 
+type Drawable = ImageBitmap | VideoFrame;
+
 /** A picture as it goes to the worker. */
-export type Picture = Blob | ImageBitmap | Pixels;
+export type Picture = Blob | Drawable | Pixels;
 
 /** The numbers of the file: no colour profile is applied, and transparent pixels keep theirs. */
 export const AS_IN_THE_FILE: ImageBitmapOptions = {
@@ -11,13 +13,42 @@ export const AS_IN_THE_FILE: ImageBitmapOptions = {
   colorSpaceConversion: "none",
 };
 
+/** Of WebCodecs; TypeScript's library does not have it yet. */
+interface Decoder {
+  decode(): Promise<{ image: VideoFrame }>;
+  close(): void;
+}
+declare const ImageDecoder: {
+  new (init: { data: ReadableStream; type: string; colorSpaceConversion: string }): Decoder;
+  isTypeSupported(type: string): Promise<boolean>;
+};
+
+/**
+ * A picture without transparency, by WebCodecs: Firefox decodes for createImageBitmap on the page's
+ * main thread, even when a worker asks. Undefined where this does not work.
+ */
+async function decodedOpaque(blob: Blob): Promise<VideoFrame | undefined> {
+  const { type } = blob;
+  if (typeof ImageDecoder !== "function" || !(await ImageDecoder.isTypeSupported(type))) return;
+  const decoder = new ImageDecoder({ data: blob.stream(), type, colorSpaceConversion: "none" });
+  try {
+    const { image } = await decoder.decode();
+    if (image.format?.endsWith("X")) return image;
+    image.close();
+  } catch {
+    // The type may be a wrong one, which createImageBitmap does not mind.
+  } finally {
+    decoder.close();
+  }
+}
+
 /** Turned as EXIF says. */
-async function decoded(blob: Blob): Promise<ImageBitmap> {
+async function decoded(blob: Blob): Promise<Drawable> {
   if (typeof createImageBitmap !== "function") {
     throw new ImageError("files are decoded in browsers only; give { data, width, height } here");
   }
   try {
-    return await createImageBitmap(blob, AS_IN_THE_FILE);
+    return (await decodedOpaque(blob)) ?? (await createImageBitmap(blob, AS_IN_THE_FILE));
   } catch (error) {
     const { name } = blob as File;
     const file = name === undefined ? "the data" : `the file "${name}"`;
@@ -26,29 +57,31 @@ async function decoded(blob: Blob): Promise<ImageBitmap> {
   }
 }
 
-function canvasOf({ width, height }: ImageBitmap): OffscreenCanvas | HTMLCanvasElement {
+function canvas(width: number, height: number): OffscreenCanvas | HTMLCanvasElement {
   if (typeof OffscreenCanvas === "function") return new OffscreenCanvas(width, height);
   return Object.assign(document.createElement("canvas"), { width, height });
 }
 
-/** The pixels of a picture; a bitmap is closed. Throws ImageError where there is none. */
+/** The pixels of a picture, which is closed. Throws ImageError where there are none. */
 export async function read(picture: Picture): Promise<Pixels> {
   if ("data" in picture) return picture;
-  const bitmap = picture instanceof Blob ? await decoded(picture) : picture;
+  const drawable = picture instanceof Blob ? await decoded(picture) : picture;
+  const isFrame = "displayWidth" in drawable;
+  const width = isFrame ? drawable.displayWidth : drawable.width;
+  const height = isFrame ? drawable.displayHeight : drawable.height;
   try {
-    const { width, height } = bitmap;
-    const context = canvasOf(bitmap).getContext("2d", { willReadFrequently: true }) as
+    const context = canvas(width, height).getContext("2d", { willReadFrequently: true }) as
       | OffscreenCanvasRenderingContext2D
       | null;
     if (context === null) throw new Error("there is no canvas of this size");
-    context.drawImage(bitmap, 0, 0);
+    context.drawImage(drawable, 0, 0);
     const { data } = context.getImageData(0, 0, width, height);
-    return { data: (isOpaque(data) ? undefined : await straight(bitmap)) ?? data, width, height };
+    const exact = isFrame || isOpaque(data) ? undefined : await straight(drawable);
+    return { data: exact ?? data, width, height };
   } catch (error) {
-    const { width, height } = bitmap;
     throw new ImageError(`the pixels of the picture, ${width} x ${height}, cannot be read (${error})`);
   } finally {
-    bitmap.close();
+    drawable.close();
   }
 }
 
@@ -64,7 +97,7 @@ function isOpaque(data: Uint8ClampedArray): boolean {
  */
 async function straight(bitmap: ImageBitmap): Promise<Uint8Array | undefined> {
   const { width, height } = bitmap;
-  const gl = canvasOf(bitmap).getContext("webgl2") as WebGL2RenderingContext | null;
+  const gl = canvas(1, 1).getContext("webgl2") as WebGL2RenderingContext | null;
   if (gl !== null) {
     const { TEXTURE_2D, FRAMEBUFFER, RGBA, UNSIGNED_BYTE } = gl;
     const texture = gl.createTexture();

@@ -1,6 +1,7 @@
 /**
  * Resizing as PIL's `Image.resize(size, BILINEAR)` does it, to the bit: a triangle as wide as the
  * reduction, along the rows and then along the columns, each rounded to 8 bits from fixed point.
+ * (Pillow 13 takes the columns first for some tall pictures, which differ by 1 of 255 then.)
  *
  * The algorithm is that of Pillow's src/libImaging/Resample.c, whose weights go back to Turkowski,
  * "Filters for Common Resampling Tasks", Graphics Gems I (1990).

@@ -69,6 +69,8 @@ async function drawn(source: Drawn): Promise<Picture> {
     await source.decode().catch(() => {
       throw new ImageError(`the image ${source.currentSrc} could not be loaded`);
     });
+    const file = await fileOf(source);
+    if (file !== undefined) return captured(file);
   } else if ("videoWidth" in source) {
     if (source.readyState < source.HAVE_CURRENT_DATA || source.videoWidth === 0) {
       throw new ImageError('the video has no picture yet: wait for its event "loadeddata"');
@@ -76,13 +78,32 @@ async function drawn(source: Drawn): Promise<Picture> {
   } else if ("displayWidth" in source ? source.format === null : source.width * source.height === 0) {
     throw new ImageError(`the ${source.constructor.name} has no pixels`);
   }
-  let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(source, AS_IN_THE_FILE);
+    if (!workerReads()) return await read(await createImageBitmap(source, AS_IN_THE_FILE));
+    if (typeof VideoFrame !== "function" || "naturalWidth" in source) {
+      return await createImageBitmap(source, AS_IN_THE_FILE);
+    }
+    // A frame shares its pixels with most sources, where a bitmap copies them, here and now.
+    return "displayWidth" in source ? source.clone() : new VideoFrame(source, { timestamp: 0 });
   } catch (error) {
     throw new ImageError(`the ${source.constructor.name} cannot be read (${error})`);
   }
-  return workerReads() ? bitmap : read(bitmap);
+}
+
+/**
+ * The file of an image, to be decoded in the worker: of this origin, and as the browser holds it,
+ * since another request might give another picture.
+ */
+async function fileOf({ currentSrc }: HTMLImageElement): Promise<Blob | undefined> {
+  const { protocol, origin } = new URL(currentSrc);
+  if (protocol !== "data:" && origin !== location.origin) return undefined;
+  try {
+    const response = await fetch(currentSrc, { mode: "same-origin", cache: "only-if-cached" });
+    const file = await response.blob();
+    return response.ok && !file.type.startsWith("image/svg") ? file : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 let offscreen: boolean | undefined;
