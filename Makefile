@@ -17,7 +17,7 @@ help:  ## list the targets
 setup:  ## install everything that the other targets need, once
 	@tools/setup/bootstrap.sh
 
-demo: site  ## serve the demo page and the notebooks, with and without isolation
+demo: site  ## serve the demo pages and the notebooks, with and without isolation
 	$(PYTHON) site/serve.py
 
 test: setup native wheel site npm  ## run every test
@@ -36,11 +36,12 @@ wheel: setup  ## build Pyodide's wheel into dist/
 lite: wheel  ## build the JupyterLite site with the wheel into build/site/lite
 	$(PYTHON) tools/build_lite.py
 
-site: lite data  ## assemble the demo page into build/site
+site: lite data native npm  ## assemble the demo pages into build/site
 	$(PYTHON) tools/build_site.py
 
-data: setup  ## fetch MNIST into build/data
+data: setup  ## fetch MNIST into build/data, and weights and pictures into .toolchain
 	@$(PYTHON) tools/fetch_data.py
+	@$(PYTHON) tools/fetch_images.py
 
 bench-eager: wheel  ## time small eager operations in Pyodide; writes build/bench/eager.json
 	$(PYTHON) benchmarks/eager.py

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "firefox")
 
 
-def launch(playwright: Playwright, name: str) -> Browser:
-    """Starts Debian's Chromium or Firefox, without a window."""
+def launch(playwright: Playwright, name: str, *arguments: str) -> Browser:
+    """Starts Debian's Chromium or Firefox, without a window. The arguments are for Chromium."""
     if name == "chromium":
         return playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-dev-shm-usage", *arguments],
         )
     return playwright.firefox.launch(channel="moz-firefox", executable_path="/usr/bin/firefox-esr")
 

@@ -1,4 +1,5 @@
-"""The demo page in ``build/site``: bundled scripts, Pyodide, the wheel, MNIST, and what is where.
+"""The demo pages in ``build/site``: bundled scripts, Pyodide, the wheel, MNIST, the npm package,
+MobileNetV2 as a model file, and what is where.
 
 The JupyterLite site in ``build/site/lite`` is left as it is and linked where it exists.
 """
@@ -15,7 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import fetch_images
 from build_lite import PYODIDE_FILES, newest_wheel
+from export_classifier import export
 from fetch_data import FILES, fetch
 from registry import ROOT, TOOLCHAIN, pyodide, wheels
 from wasm_build import environment
@@ -25,8 +28,11 @@ PYODIDE_VERSION = "314.0.7"
 #: Wheels which Pyodide's npm package lacks and the page needs.
 TOOLS = ("micropip", "packaging")
 #: Bundled by esbuild; the page loads them by these names.
-ENTRIES = ("main.ts", "worker.ts", "style.css")
-STATIC = ("index.html", "favicon.svg")
+ENTRIES = ("main.ts", "worker.ts", "classify.ts", "style.css")
+STATIC = ("index.html", "classify.html", "favicon.svg")
+#: What `make npm` has built.
+PACKAGE = ROOT / "src" / "runtime" / "dist"
+PACKAGE_FILES = ("wasm-torch.min.js", "relaxed.wasm", "simd.wasm", "scalar.wasm")
 
 
 def bundle(target: Path) -> None:
@@ -56,6 +62,21 @@ def copy_tools(target: Path) -> list[str]:
     return [f"{target.name}/{found[name].name}" for name in TOOLS]
 
 
+def copy_classifier(output: Path) -> list[dict[str, str]]:
+    """The npm package, the network with its classes, and the examples; returns what they are."""
+    for folder in ("wasm-torch", "models", "samples"):
+        (output / folder).mkdir()
+    for name in PACKAGE_FILES:
+        shutil.copy2(PACKAGE / name, output / "wasm-torch" / name)
+    shutil.copy2(export(), output / "models" / "mobilenet_v2.wasm")
+    (output / "models" / "classes.json").write_text(json.dumps(fetch_images.class_names()))
+    samples = []
+    for title, picture in fetch_images.sample_pictures().items():
+        shutil.copy2(picture, output / "samples" / picture.name)
+        samples.append({"title": title, "address": f"samples/{picture.name}"})
+    return samples
+
+
 def build(wheel: Path, output: Path) -> None:
     """Assembles the site with ``wheel`` in ``output``, replacing all but its ``lite`` folder."""
     output.mkdir(parents=True, exist_ok=True)
@@ -73,6 +94,7 @@ def build(wheel: Path, output: Path) -> None:
     (output / "data").mkdir()
     for name in FILES:
         shutil.copy2(data / f"{name}.gz", output / "data" / f"{name}.gz")
+    samples = copy_classifier(output)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     places = {
         "version": project["version"],
@@ -81,6 +103,7 @@ def build(wheel: Path, output: Path) -> None:
         "wheel": f"wheels/{wheel.name}",
         "tools": tools,
         "lite": (output / "lite" / "index.html").exists(),
+        "samples": samples,
     }
     (output / "site.json").write_text(json.dumps(places, indent=2) + "\n")
 
@@ -91,7 +114,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "site")
     arguments = parser.parse_args()
     build(arguments.wheel or newest_wheel(), arguments.output)
-    print(f"the demo page is in {arguments.output}")
+    print(f"the demo pages are in {arguments.output}")
 
 
 if __name__ == "__main__":

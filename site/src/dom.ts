@@ -1,8 +1,8 @@
-/** The elements of index.html, by id: a missing one is a bug that should be loud. */
+/** The page's elements, by id: a missing one is a bug that should be loud. */
 
 export function byId<T extends Element = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
-  if (!element) throw new Error(`index.html has no element #${id}`);
+  if (!element) throw new Error(`the page has no element #${id}`);
   return element as unknown as T;
 }
 

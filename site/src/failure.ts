@@ -32,7 +32,8 @@ export function hideFailure(): void {
   box.hidden = true;
 }
 
-function show(title: string, remedy: string, text: string, retry: boolean): void {
+/** ``text`` is what was reported, word for word; ``retry`` offers to try again. */
+export function showFailure(title: string, remedy: string, text: string, retry: boolean): void {
   byId("failure-title").textContent = title;
   byId("failure-remedy").textContent = remedy;
   byId("failure-text").textContent = text;
@@ -42,7 +43,7 @@ function show(title: string, remedy: string, text: string, retry: boolean): void
 
 export function showLoadingFailure(stage: Stage, reason: string): void {
   const { title, remedy } = LOADING[stage];
-  show(title, remedy, reason, true);
+  showFailure(title, remedy, reason, true);
 }
 
 /** Python itself has ended, by the program's doing or in a crash. */
@@ -50,11 +51,16 @@ export function showPythonEnded(reason: string): void {
   const remedy =
     "The program ended it, as os._exit does, or it crashed. The program in the editor is as you " +
     "left it. Try again; that starts a new Python.";
-  show("Python has ended", remedy, reason, true);
+  showFailure("Python has ended", remedy, reason, true);
 }
 
 /** An exception of the editor's program: its type and first line, and the traceback below. */
 export function showProgramError(heading: string, traceback: string, line: number | null): void {
   const where = line === null ? "" : `Line ${line} is marked in the editor. `;
-  show(heading, `${where}Change the program and press Train again.`, traceback.trimEnd(), false);
+  showFailure(
+    heading,
+    `${where}Change the program and press Train again.`,
+    traceback.trimEnd(),
+    false,
+  );
 }

@@ -10,6 +10,14 @@ interface Pending {
   progress?: (loaded: number, total: number | undefined) => void;
 }
 
+interface RequestOptions {
+  /** Told the request's number before anything is answered. */
+  sent?: (id: number) => void;
+  progress?: Pending["progress"];
+  /** Handed over to the worker instead of being copied. */
+  transfer?: Transferable[];
+}
+
 export class Connection {
   readonly #worker: SpawnedWorker;
   readonly #pending = new Map<number, Pending>();
@@ -23,11 +31,11 @@ export class Connection {
     });
   }
 
-  /** Sends a request; its number goes to `sent` before anything is answered. */
+  /** Sends a request. */
   request<K extends Kind>(
     kind: K,
     content: Calls[K][0],
-    options: { sent?: (id: number) => void; progress?: Pending["progress"] } = {},
+    options: RequestOptions = {},
   ): Promise<Calls[K][1]> {
     if (this.#lost !== undefined) return Promise.reject(new Disposed(this.#lost));
     const id = ++this.#requests;
@@ -36,7 +44,7 @@ export class Connection {
       this.#pending.set(id, { resolve: settle, reject, progress: options.progress });
       this.#worker.keepAlive(true);
       try {
-        this.#worker.postMessage({ id, kind, content });
+        this.#worker.postMessage({ id, kind, content }, options.transfer);
       } catch (error) {
         this.#take(id);
         reject(error as Error);

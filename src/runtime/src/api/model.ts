@@ -1,15 +1,34 @@
 /** A loaded model, as a page uses it. */
+import { type ImageSource, isImageSource } from "../image/source";
 import { bindInputs, type InputNest, nestOutputs, type OutputNest } from "../model/bind";
 import { ModelInputError } from "../model/errors";
 import type { Manifest, MethodInfo, TensorInfo } from "../model/manifest";
 import type { MemoryStats } from "../model/runtime";
+import type { Sizes } from "../model/sizes";
 import type { Connection } from "./connection";
+import { imageTensor } from "./image";
 import type { Queue } from "./queue";
 
 export interface CallOptions {
   /** Takes the call out of the queue while it waits; one that runs already is not interrupted. */
   signal?: AbortSignal;
 }
+
+/** What a method takes: see `Model.forward`. */
+export type ModelInput = InputNest | ImageSource;
+
+/** Height and width of the picture which a method's only input is; undefined where it is none. */
+function pictureSize({ inputs }: MethodInfo): [number, number] | undefined {
+  const [info, ...others] = inputs;
+  if (info?.dtype !== "float32" || others.length > 0) return undefined;
+  const [count, channels, height, width, ...rest] = info.shape;
+  if (typeof count === "number" && count !== 1) return undefined;
+  if (channels !== 3 || rest.length > 0) return undefined;
+  if (typeof height !== "number" || typeof width !== "number") return undefined;
+  return height * width > 0 ? [height, width] : undefined;
+}
+
+type Bound = ReturnType<typeof bindInputs>;
 
 export class Model {
   /** @internal Models come from `runtime.loadModel`. */
@@ -61,34 +80,55 @@ export class Model {
    * the inputs by name, or the nest that the exported model took. Gives a tensor, or the nest of
    * arrays and objects which the exported model gave.
    *
+   * Where the only input is float32 of shape [1, 3, H, W], a picture may be given: it is made a
+   * tensor as `runtime.imageTensor` does it for the size [H, W], with ImageNet's mean and std.
+   *
    * Calls of one runtime run one after another, in order.
    *
-   * @throws ModelInputError for inputs that do not fit; OutOfMemory and ExecutionError where the
+   * @throws ModelInputError for inputs that do not fit, ImageError for pictures that are none; OutOfMemory and ExecutionError where the
    * engine refuses. The model goes on working.
    */
   // eslint-free: one output is by far the most frequent, and `any` lets it be used as a Tensor.
   // biome-ignore lint/suspicious/noExplicitAny: the nest is the model's, not known to the compiler
-  async forward(...inputs: InputNest[]): Promise<any> {
+  async forward(...inputs: ModelInput[]): Promise<any> {
     return this.call(this.defaultMethod, ...inputs);
   }
 
   /** Runs a method by its name; see `forward`. */
   // biome-ignore lint/suspicious/noExplicitAny: as for forward
-  async call(method: string, ...inputs: InputNest[]): Promise<any> {
+  async call(method: string, ...inputs: ModelInput[]): Promise<any> {
     return this.run(method, inputs);
   }
 
   /** As `call`, with options. */
   async run(
     method: string,
-    inputs: readonly InputNest[],
+    inputs: readonly ModelInput[],
     { signal }: CallOptions = {},
   ): Promise<OutputNest> {
     const info = this.#method(method);
-    const bound = bindInputs(method, info, inputs);
-    const content = { model: this.number, method, ...bound };
-    const send = () => this.connection.request("call", content);
-    return nestOutputs(info, await this.queue.run(send, signal), bound.sizes);
+    const given = this.#bound(method, info, inputs);
+    let sizes: Sizes = {};
+    const send = async () => {
+      const bound = await given;
+      sizes = bound.sizes;
+      return this.connection.request("call", { model: this.number, method, ...bound });
+    };
+    const outputs = await this.queue.run(send, signal);
+    return nestOutputs(info, outputs, sizes);
+  }
+
+  /** Numbers are checked at once; a picture becomes a tensor while earlier calls run. */
+  #bound(method: string, info: MethodInfo, given: readonly ModelInput[]): Bound | Promise<Bound> {
+    const [picture] = given;
+    const size = pictureSize(info);
+    if (size === undefined || given.length !== 1 || !isImageSource(picture)) {
+      return bindInputs(method, info, given as readonly InputNest[]);
+    }
+    const tensor = imageTensor(this.connection, picture, { size });
+    const bound = tensor.then((image) => bindInputs(method, info, [image]));
+    bound.catch(() => undefined); // whoever awaits the call is told
+    return bound;
   }
 
   /** Gives every buffer that calls change the value that it has in the file. */

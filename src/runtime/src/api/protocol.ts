@@ -1,5 +1,7 @@
 /** What the page and the runtime's worker say to each other. */
 import type { Variant } from "../core/probe";
+import type { ImagePlan } from "../image/options";
+import type { Picture } from "../image/read";
 import type { TensorData } from "../model/dtypes";
 import type { ErrorMessage } from "../model/errors";
 import type { Manifest } from "../model/manifest";
@@ -14,6 +16,8 @@ export interface Calls {
   /** Aborts a load. */
   abort: [{ request: number }, void];
   call: [{ model: number; method: string; inputs: TensorData[]; sizes: Sizes }, TensorData[]];
+  /** The elements of one tensor. */
+  image: [{ picture: Picture; plan: ImagePlan }, TensorData[]];
   resetState: [{ model: number }, void];
   dispose: [{ model: number }, void];
   stats: [undefined, MemoryStats];

@@ -1,10 +1,13 @@
 /** The runtime, as a page uses it: an engine in a worker, and models in that. */
 import type { Variant } from "../core/probe";
+import type { ImageOptions } from "../image/options";
+import type { ImageSource } from "../image/source";
 import type { DType, TensorData } from "../model/dtypes";
 import { chooseVariant, type EngineInfo, type MemoryStats } from "../model/runtime";
 import type { Source } from "../model/source";
 import { type NestedNumbers, Tensor, tensor } from "../model/tensor";
 import { Connection } from "./connection";
+import { imageTensor } from "./image";
 import { Model } from "./model";
 import { Queue } from "./queue";
 
@@ -136,6 +139,20 @@ export class Runtime {
   /** A tensor of typed or plain data; see `tensor`. */
   tensor(data: TensorData | NestedNumbers, shape?: readonly number[], dtype?: DType): Tensor {
     return tensor(data, shape, dtype);
+  }
+
+  /**
+   * A float32 tensor [1, 3, H, W] of a picture, as torchvision prepares it for classification:
+   * resized (bilinear, as PIL does it on 8 bits), its centre cropped, normalised.
+   *
+   * Decoding and resizing happen in the runtime's worker. Files are turned as their EXIF says,
+   * colour profiles are not applied, and alpha is dropped. A video or a canvas is taken as it is
+   * now. In Node only `{ data, width, height }` with RGBA bytes is a picture.
+   *
+   * @throws ImageError where there is no picture, or an option is wrong.
+   */
+  imageTensor(source: ImageSource, options: ImageOptions = {}): Promise<Tensor> {
+    return imageTensor(this.connection, source, options);
   }
 
   /** Bytes of the engine's memory. */

@@ -1,5 +1,7 @@
 /** The runtime's worker: a synchronous runtime that answers requests, in the order they come. */
 import { nodeBuiltin } from "../core/environment";
+import { preprocess } from "../image/preprocess";
+import { read } from "../image/read";
 import type { TensorData } from "../model/dtypes";
 import { describeError, Disposed, FetchError } from "../model/errors";
 import type { Program } from "../model/program";
@@ -59,6 +61,7 @@ const handlers: Handlers = {
     loads.get(request)?.abort();
   },
   call: ({ model, method, inputs, sizes }) => find(model).call(method, inputs, sizes),
+  image: async ({ picture, plan }) => [preprocess(await read(picture), plan)],
   resetState: ({ model }) => find(model).resetState(),
   dispose({ model }) {
     const program = programs.get(model);

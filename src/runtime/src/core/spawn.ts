@@ -2,7 +2,7 @@
 import { hasWebWorkers, nodeBuiltin } from "./environment";
 
 export interface SpawnedWorker {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
   terminate(): unknown;
   /** Whether the worker keeps a Node process alive; nothing elsewhere. */
   keepAlive(alive: boolean): void;
@@ -17,7 +17,7 @@ export interface Listeners {
 }
 
 interface NodeWorker {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
   terminate(): unknown;
   on(event: "error" | "exit" | "message", listener: (detail: unknown) => void): void;
   ref(): void;
@@ -55,7 +55,7 @@ export function spawn(source: string, name: string, listeners: Listeners): Spawn
     worker.onmessageerror = () => listeners.ended("it could not read its message");
     worker.onmessage = ({ data }) => listeners.message?.(data);
     return {
-      postMessage: (message) => worker.postMessage(message),
+      postMessage: (message, transfer = []) => worker.postMessage(message, transfer),
       terminate: () => worker.terminate(),
       keepAlive: () => undefined,
     };
@@ -68,7 +68,7 @@ export function spawn(source: string, name: string, listeners: Listeners): Spawn
   if (listeners.message !== undefined) worker.on("message", listeners.message);
   worker.unref();
   return {
-    postMessage: (message) => worker.postMessage(message),
+    postMessage: (message, transfer) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
     keepAlive: (alive) => (alive ? worker.ref() : worker.unref()),
   };

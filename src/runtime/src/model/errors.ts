@@ -48,6 +48,11 @@ export class ModelInputError extends ModelError {
   override readonly name = "ModelInputError";
 }
 
+/** A picture that is none, or cannot be read, or options that do not fit. */
+export class ImageError extends ModelError {
+  override readonly name = "ImageError";
+}
+
 /** The engine's memory has no room for what was asked for; it goes on working. */
 export class OutOfMemory extends ModelError {
   override readonly name = "OutOfMemory";
@@ -78,6 +83,7 @@ const CLASSES = {
   MissingKernel,
   FetchError,
   ModelInputError,
+  ImageError,
   OutOfMemory,
   ExecutionError,
   Disposed,

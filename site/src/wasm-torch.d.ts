@@ -1,0 +1,2 @@
+/** The global that wasm-torch.min.js makes. */
+declare const WASMTorch: typeof import("../../src/runtime/src/global");
