@@ -85,17 +85,16 @@ export class Model {
    *
    * Calls of one runtime run one after another, in order.
    *
-   * @throws ModelInputError for inputs that do not fit, ImageError for pictures that are none; OutOfMemory and ExecutionError where the
-   * engine refuses. The model goes on working.
+   * The result is typed `any`: its nest is the model's, and mostly it is one Tensor.
+   *
+   * @throws ModelInputError for inputs that do not fit, ImageError for pictures that are none;
+   * OutOfMemory and ExecutionError where the engine refuses. The model goes on working.
    */
-  // eslint-free: one output is by far the most frequent, and `any` lets it be used as a Tensor.
-  // biome-ignore lint/suspicious/noExplicitAny: the nest is the model's, not known to the compiler
   async forward(...inputs: ModelInput[]): Promise<any> {
     return this.call(this.defaultMethod, ...inputs);
   }
 
   /** Runs a method by its name; see `forward`. */
-  // biome-ignore lint/suspicious/noExplicitAny: as for forward
   async call(method: string, ...inputs: ModelInput[]): Promise<any> {
     return this.run(method, inputs);
   }
@@ -108,7 +107,7 @@ export class Model {
   ): Promise<OutputNest> {
     const info = this.#method(method);
     const given = this.#bound(method, info, inputs);
-    let sizes: Sizes = {};
+    let sizes: Sizes = new Map();
     const send = async () => {
       const bound = await given;
       sizes = bound.sizes;
