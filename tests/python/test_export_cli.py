@@ -132,7 +132,7 @@ sys.exit(main(sys.argv[1:]))
         (["export", "a:b", "x.wasm", "--input", "3"], 1, "needs torch: pip install"),
         (["run", "x.wasm"], 1, "pip install 'wasm-shim-torch[export]'"),
         (["bench", "x.wasm"], 1, "pip install 'wasm-shim-torch[export]'"),
-        (["inspect", "x.wasm"], 1, "pip install 'wasm-shim-torch[export]'"),
+        (["inspect", "x.wasm"], 1, "No such file or directory: 'x.wasm'"),
     ],
 )
 def test_without_the_packages_that_commands_need(
