@@ -76,11 +76,12 @@ class Model:
     """
 
     def __init__(self, source: ModelSource):
-        self._engine = model_engine()
         self._blocks: list[int] = []
         file = read_file(source)
         self.manifest = file.manifest
-        module = self._engine.compile(bytes(file.prefix), self.methods)
+        self._engine = model_engine(self.manifest["simd"])
+        threads = self.manifest["threads"]
+        module = self._engine.compile(bytes(file.prefix), self.methods, threads)
         with self._engine.lock:
             try:
                 self._load(file, module)

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 from browsers import ask
 from playwright.sync_api import Browser
 from serve import SiteServer
 from small_models import TOLERANCE, Case
 
+from wasm_torch.export import export_to_wasm
 from wasm_torch.model import load
 
 CORES = len(os.sched_getaffinity(0))
@@ -93,3 +95,23 @@ def test_browsers(
     scalar = ask(browser, url, RUN, {"simd": False, "threads": 1})
     check(scalar["cases"], exported[1])
     assert (scalar["variant"], scalar["threads"]) == ("scalar", 1)
+
+
+@pytest.mark.parametrize("option", ["use_simd", "use_threads"])
+def test_files_without_simd_or_threads(package: Path, tmp_path: Path, option: str) -> None:
+    """Such files give the same results, and say what they want where they cannot run."""
+    torch.manual_seed(0)
+    x, layer = torch.randn(64, 64), torch.nn.Linear(64, 64).eval()
+    export_to_wasm(layer, tmp_path / "linear.wasm", x, **{option: False})
+    with load(tmp_path / "linear.wasm") as model:
+        assert model.manifest["simd" if option == "use_simd" else "threads"] is False
+        torch.testing.assert_close(torch.tensor(model(x).tolist()), layer(x).detach())
+    (tmp_path / "x.bin").write_bytes(x.numpy().tobytes())
+    simd = json.dumps(option != "use_simd")
+    command = ["node", str(DRIVER.with_name("node_flags.mjs")), str(package), str(tmp_path), simd]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    answer = json.loads(ran.stdout)
+    output = torch.tensor(answer["output"]).reshape(64, 64)
+    torch.testing.assert_close(output, layer(x).detach())
+    assert answer["before"] == answer["after"] == min(4, CORES)
+    assert answer["plain"] == ("Unsupported" if option == "use_simd" else "works")

@@ -309,6 +309,8 @@ test("a reader of no bytes, few bytes and foreign bytes says so", () => {
 test("manifests that cannot be are refused", () => {
   const good = {
     format: 1,
+    simd: true,
+    threads: true,
     kernels: ["gemm@1"],
     weights: { bytes: 64, checksum: "crc32:00000000", tensors: [] as unknown[] },
     constants: { bytes: 0, offset: 64 },
@@ -331,6 +333,8 @@ test("manifests that cannot be are refused", () => {
   const method = (change: object) => ({ methods: { forward: { ...METHOD, ...change } } });
   for (const change of [
     { kernels: [1] },
+    { simd: 1 },
+    { threads: undefined },
     { methods: {} },
     { weights: { ...good.weights, bytes: 128 } },
     { constants: { bytes: 64, offset: 64 } },

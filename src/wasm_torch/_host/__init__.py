@@ -58,8 +58,10 @@ def info() -> HostInfo:
     return HostInfo(**_host.info())
 
 
-def model_engine() -> Any:
+def model_engine(simd: bool) -> Any:
     """The engine that runs model files: wasmtime's on the desktop, the only one in Pyodide.
+
+    Without ``simd`` it is the scalar one, which Pyodide has not: it raises ModelError then.
 
     Raises ImportError where wasmtime or the engine's binary is missing, saying how to get it.
     """
@@ -67,4 +69,4 @@ def model_engine() -> Any:
         from .pyodide_models import Engine
     else:
         from .wasmtime import Engine  # type: ignore[assignment]
-    return Engine.shared()
+    return Engine.shared(simd)

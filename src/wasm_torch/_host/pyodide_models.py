@@ -24,8 +24,13 @@ class Engine:
     _shared: Engine | None = None
 
     @classmethod
-    def shared(cls) -> Engine:
-        """The one engine."""
+    def shared(cls, simd: bool) -> Engine:
+        """The one engine. Raises ModelError for a model without SIMD, which it does not run."""
+        if not simd:
+            raise _errors.ModelError(
+                "the model was exported with use_simd=False, for the scalar engine, which is not "
+                "in the wheel: export it with use_simd=True"
+            )
         if cls._shared is None:
             cls._shared = cls()
         return cls._shared
@@ -75,14 +80,16 @@ class Engine:
         return bytes(self._at(address, size).to_bytes()) if size else b""
 
     # ---- models ------------------------------------------------------------------------------
-    def compile(self, code: bytes, methods: Iterable[str]) -> Any:
-        """A module for `load`.
+    def compile(self, code: bytes, methods: Iterable[str], threads: bool) -> Any:
+        """A module for `load`, whose calls take one thread without ``threads``.
 
         Raises Damaged where it is not valid or lacks a method, and MissingKernel where it asks for
         kernels that the engine lacks.
         """
         try:
-            return host.script().modelCode(self._engine, to_js(code), to_js(list(methods)))
+            return host.script().modelCode(
+                self._engine, to_js(code), to_js(list(methods)), not threads
+            )
         except JsException as error:
             kind = getattr(_errors, error.name, _errors.ModelError)
             raise kind(error.message) from error

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from wasm_torch._errors import Damaged, MissingKernel, ModelError
 from wasm_torch._host.status import raise_status
@@ -40,11 +40,11 @@ class _SharedMemory(wasmtime.SharedMemory):
         return _ffi.wasmtime_extern_t(_ffi.WASMTIME_EXTERN_SHAREDMEMORY, union)
 
 
-def _binary() -> Path:
+def _binary(simd: bool) -> Path:
     """The engine's file: in the package, or in a source tree's build folder."""
     folder = Path(__file__).parent
     for place in (folder / "engine", folder.parents[2] / "build" / "engine"):
-        for variant in ("relaxed", "simd"):
+        for variant in ("relaxed", "simd") if simd else ("scalar",):
             if (place / f"{variant}.wasm").is_file():
                 return place / f"{variant}.wasm"
     raise ImportError(
@@ -56,16 +56,16 @@ def _binary() -> Path:
 class Engine:
     """The engine's instance, its memory, and calls that survive traps. For one thread at a time."""
 
-    _shared: Engine | None = None
+    _shared: ClassVar[dict[bool, Engine]] = {}
     _lock = threading.Lock()
 
     @classmethod
-    def shared(cls) -> Engine:
-        """The engine of this process."""
+    def shared(cls, simd: bool) -> Engine:
+        """The engine of this process, with SIMD or without."""
         with cls._lock:
-            if cls._shared is None:
-                cls._shared = cls(_binary())
-            return cls._shared
+            if simd not in cls._shared:
+                cls._shared[simd] = cls(_binary(simd))
+            return cls._shared[simd]
 
     def __init__(self, binary: Path):
         config = wasmtime.Config()
@@ -147,8 +147,8 @@ class Engine:
         return memoryview((ctypes.c_ubyte * size).from_address(base + address)).cast("B")
 
     # ---- models ------------------------------------------------------------------------------
-    def compile(self, code: bytes, methods: Iterable[str]) -> Any:
-        """A module for `load`.
+    def compile(self, code: bytes, methods: Iterable[str], threads: bool) -> Any:
+        """A module for `load`; calls take one thread here in any case.
 
         Raises Damaged where it is not valid or lacks a method, and MissingKernel where it asks for
         kernels that this engine lacks.

@@ -48,6 +48,8 @@ def add_to(commands: Any) -> None:
         choices=("O0", "O1", "O2", "O3"),
         help="how much to optimize (O3)",
     )
+    parser.add_argument("--no-simd", action="store_true", help="for the engine without SIMD")
+    parser.add_argument("--no-threads", action="store_true", help="run on one thread everywhere")
     parser.add_argument("--no-verify", action="store_true", help="do not compare with torch")
     parser.set_defaults(action=_export)
 
@@ -76,6 +78,8 @@ def _export(options: argparse.Namespace) -> None:
         options.output,
         kwargs or tuple(args),
         optimization_level=options.optimization_level,
+        use_simd=not options.no_simd,
+        use_threads=not options.no_threads,
         verify=not options.no_verify,
         progress=_bar if sys.stderr.isatty() else None,
     )

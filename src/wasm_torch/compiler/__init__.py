@@ -51,13 +51,19 @@ __all__ = [
 
 
 def compile(
-    graph: Graph | Family | Mapping[str, Graph | Family], level: str = "O3", torch: str = ""
+    graph: Graph | Family | Mapping[str, Graph | Family],
+    level: str = "O3",
+    torch: str = "",
+    *,
+    simd: bool = True,
+    threads: bool = True,
 ) -> bytes:
     """A model file of one graph (the method ``forward``) or of several methods by name.
 
     A `Family` is a method whose sizes vary from call to call. Methods share their weights: each
     tensor is stored once. ``level`` is one of `LEVELS`; the graphs are changed by its passes.
-    ``torch`` is the version of torch that they come from.
+    ``torch`` is the version of torch that they come from. Without ``simd`` the file runs on the
+    engine's scalar binary; without ``threads``, on one thread.
 
     Raises UnsupportedModel or DataDependent, which name the node, where a graph does what a file
     cannot.
@@ -80,7 +86,8 @@ def compile(
         "format": FORMAT,
         "producer": f"wasm-torch {__version__}",
         "torch": torch,
-        "relaxed": False,
+        "simd": simd,
+        "threads": threads,
         "kernels": kernels.names,
         "weights": {
             "bytes": sum(map(len, payload)),

@@ -29,6 +29,8 @@ def export_to_wasm(
     methods: Mapping[str, tuple[Callable[..., Any], Any]] | None = None,
     dynamic_shapes: Any = None,
     optimization_level: str = "O3",
+    use_simd: bool = True,
+    use_threads: bool = True,
     verify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Comparison]:
@@ -51,6 +53,11 @@ def export_to_wasm(
         optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
             unused, "O2" for folding batch normalization into convolutions as well, "O3" for all
             passes there are, which today are those of "O2".
+        use_simd: False makes a file for the engine's scalar binary, whose sums have one order on
+            every machine; it is several times slower, and Pyodide, which has no such binary,
+            refuses it.
+        use_threads: False makes a file that runs on one thread whatever the engine has: for models
+            so small that waking threads costs more than they do.
         verify: run the file here, through wasmtime, and compare it with torch on the example; where
             sizes vary, at the smallest and at other sizes as well.
         progress: called at the start of each step with its name and the part that is done.
@@ -88,7 +95,13 @@ def export_to_wasm(
         weights = WeightSet()
         families = {name: to_family(method, weights) for name, method in captured.items()}
         tell("compiling", 0.5)
-        data = compile(families, optimization_level, torch.__version__)
+        data = compile(
+            families,
+            optimization_level,
+            torch.__version__,
+            simd=use_simd,
+            threads=use_threads,
+        )
         with _replacing(Path(output_path)) as temporary:
             tell("writing", 0.7)
             temporary.write_bytes(data)

@@ -49,12 +49,16 @@ export class ModelCode {
   readonly #arena: WebAssembly.Global<"i32">;
   readonly #functions: WebAssembly.Exports;
 
-  /** `weights` and `constants` are addresses in the engine's memory. */
+  /**
+   * `weights` and `constants` are addresses in the engine's memory; calls take one thread where
+   * `serial`.
+   */
   constructor(
     private readonly engine: Engine,
     module: WebAssembly.Module,
     weights: number,
     constants: number,
+    private readonly serial: boolean,
   ) {
     const i32 = (value: number, mutable: boolean) =>
       new WebAssembly.Global({ value: "i32", mutable }, value | 0);
@@ -75,10 +79,15 @@ export class ModelCode {
   /** Runs a method on a call block and an arena: 0, or `node << 8 | status`. */
   run(method: string, call: number, arena: number): number {
     this.#arena.value = arena | 0;
+    const { wt_set_num_threads, wt_threads_wanted } = this.engine.exports;
+    const threads = wt_threads_wanted();
+    if (this.serial) wt_set_num_threads(1);
     try {
       return (this.#functions[`method:${method}`] as MethodFunction)(call | 0);
     } catch {
       return this.engine.recover();
+    } finally {
+      if (this.serial) wt_set_num_threads(threads);
     }
   }
 }

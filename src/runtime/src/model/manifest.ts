@@ -45,6 +45,10 @@ export interface Manifest {
   readonly format: number;
   readonly producer: string;
   readonly torch: string;
+  /** False: for the scalar engine alone. */
+  readonly simd: boolean;
+  /** False: calls take one thread. */
+  readonly threads: boolean;
   readonly kernels: readonly string[];
   readonly weights: {
     readonly bytes: number;
@@ -168,6 +172,8 @@ export function checkedManifest(text: string, payload: number): Manifest {
     throw new Damaged(`the manifest of the model file is damaged (${error})`);
   }
   check(isRecord(manifest), "it is no object");
+  check(typeof manifest.simd === "boolean", "simd");
+  check(typeof manifest.threads === "boolean", "threads");
   check(Array.isArray(manifest.kernels), "the kernels");
   check(
     manifest.kernels.every((kernel) => typeof kernel === "string"),

@@ -5,7 +5,14 @@
 import type { Engine } from "../core/engine";
 import { checkModule, ModelCode } from "./code";
 import { DTYPES, type TensorData } from "./dtypes";
-import { Damaged, Disposed, ExecutionError, ModelInputError, OutOfMemory } from "./errors";
+import {
+  Damaged,
+  Disposed,
+  ExecutionError,
+  ModelInputError,
+  OutOfMemory,
+  Unsupported,
+} from "./errors";
 import { type ModelSink, ModelReader, type Prefix } from "./format";
 import { bytesOf, infoAt, type Manifest, type MethodInfo, MOST_BYTES } from "./manifest";
 import { evaluate, type Sizes, UNLIMITED } from "./sizes";
@@ -81,7 +88,7 @@ export class Program {
     private readonly weights: number,
   ) {
     const constants = weights + manifest.constants.offset;
-    this.#code = new ModelCode(engine, module, weights, constants);
+    this.#code = new ModelCode(engine, module, weights, constants, !manifest.threads);
     for (const { states } of Object.values(manifest.methods)) {
       for (const { weight } of states) this.#initial.set(weight, this.#state(weight));
     }
@@ -203,6 +210,12 @@ export class ProgramLoader implements ModelSink {
       this.#module = new WebAssembly.Module(bytes);
     } catch (error) {
       throw new Damaged(`the model's code is not valid WebAssembly: ${error}`);
+    }
+    if (!manifest.simd && this.engine.variant !== "scalar") {
+      throw new Unsupported(
+        "the model was exported with use_simd=False, for the scalar engine: start the runtime " +
+          "with init({ simd: false })",
+      );
     }
     checkModule(this.#module, Object.keys(manifest.methods), this.engine);
     this.#weights = this.#blocks.allocate(weightsBytes, "the weights");

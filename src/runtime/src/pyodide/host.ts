@@ -37,6 +37,7 @@ export function modelCode(
   engine: Engine,
   prefix: BufferSource,
   methods: readonly string[],
+  serial: boolean,
 ): (weights: number, constants: number) => ModelCode {
   let module: WebAssembly.Module;
   try {
@@ -45,5 +46,5 @@ export function modelCode(
     throw new Damaged(`the model's code is not valid WebAssembly: ${error}`);
   }
   checkModule(module, methods, engine);
-  return (weights, constants) => new ModelCode(engine, module, weights, constants);
+  return (weights, constants) => new ModelCode(engine, module, weights, constants, serial);
 }
