@@ -54,11 +54,7 @@ export function spawn(source: string, name: string, listeners: Listeners): Spawn
     };
     worker.onmessageerror = () => listeners.ended("it could not read its message");
     worker.onmessage = ({ data }) => listeners.message?.(data);
-    return {
-      postMessage: (message, transfer = []) => worker.postMessage(message, transfer),
-      terminate: () => worker.terminate(),
-      keepAlive: () => undefined,
-    };
+    return Object.assign(worker, { keepAlive: () => undefined });
   }
   const threads = nodeBuiltin<WorkerThreads>("worker_threads");
   if (threads === undefined) throw new Error("workers are not available here");
@@ -67,9 +63,7 @@ export function spawn(source: string, name: string, listeners: Listeners): Spawn
   worker.on("exit", () => listeners.ended("it ended"));
   if (listeners.message !== undefined) worker.on("message", listeners.message);
   worker.unref();
-  return {
-    postMessage: (message, transfer) => worker.postMessage(message, transfer),
-    terminate: () => worker.terminate(),
-    keepAlive: (alive) => (alive ? worker.ref() : worker.unref()),
-  };
+  return Object.assign(worker, {
+    keepAlive: (alive: boolean) => (alive ? worker.ref() : worker.unref()),
+  });
 }
