@@ -182,13 +182,22 @@ class Model:
             blocks.append(engine.allocate(size))
             return blocks[-1]
 
+        def placed(tensor: Any) -> int:
+            if engine.holds_tensors:
+                return tensor.data_ptr()
+            address = allocate(tensor.nbytes)
+            engine.write(address, _C.to_bytes(tensor))
+            return address
+
         try:
-            words = []
-            for tensor in tensors:
-                words.append(allocate(tensor.nbytes))
-                engine.write(words[-1], _C.to_bytes(tensor))
+            words = [placed(tensor) for tensor in tensors]
             outputs = [info.at(sizes) for info in _infos(entry["outputs"])]
-            addresses = [allocate(info.nbytes) for info in outputs]
+            results: list[Any] = []
+            if engine.holds_tensors:
+                results = [_empty(info) for info in outputs]
+                addresses = [result.data_ptr() for result in results]
+            else:
+                addresses = [allocate(info.nbytes) for info in outputs]
             words += addresses
             words += [self._state_address(s["weight"]) for s in entry["states"]]
             words += sizes.values()
@@ -202,7 +211,7 @@ class Model:
                 node = nodes[number] if number < len(nodes) else {"op": f"node {number}"}
                 where = f" at {node['source']}" if node.get("source") else ""
                 engine.raise_status(status & 255, f"{method}: {node['op']}{where}")
-            return [
+            return results or [
                 _tensor(info, engine.read(address, info.nbytes))
                 for info, address in zip(outputs, addresses, strict=True)
             ]
@@ -453,10 +462,14 @@ def _as_tensor(value: Any) -> Any:
     return wasm_torch.tensor(value)
 
 
+def _empty(info: TensorInfo) -> Any:
+    return wasm_torch.empty(info.shape, dtype=_C.dtype_by_name(info.dtype))
+
+
 def _tensor(info: TensorInfo, data: bytes) -> Any:
     dtype = _C.dtype_by_name(info.dtype)
     if not data:
-        return wasm_torch.empty(info.shape, dtype=dtype)
+        return _empty(info)
     return wasm_torch.frombuffer(bytearray(data), dtype=dtype).reshape(info.shape)
 
 

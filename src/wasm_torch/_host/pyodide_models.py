@@ -21,6 +21,8 @@ _MOST_BYTES = (1 << 32) - 1
 class Engine:
     """The engine of this Pyodide. Its methods are those of the desktop's."""
 
+    #: Tensors lie in this engine's memory: a model reads and writes them where they are.
+    holds_tensors = True
     _shared: Engine | None = None
 
     @classmethod

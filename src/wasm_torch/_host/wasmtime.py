@@ -56,6 +56,8 @@ def _binary(simd: bool) -> Path:
 class Engine:
     """The engine's instance, its memory, and calls that survive traps. For one thread at a time."""
 
+    #: Tensors lie in the native engine's memory: a model's inputs and outputs are copied.
+    holds_tensors = False
     _shared: ClassVar[dict[bool, Engine]] = {}
     _lock = threading.Lock()
 
