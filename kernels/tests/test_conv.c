@@ -320,6 +320,21 @@ TEST(conv_depthwise) {
   }
 }
 
+/* Dilations about as large as the input, and larger: whole taps meet padding alone. */
+TEST(conv_wide_dilation) {
+  check_random random = {15};
+  for (int round = 0; round < 30; round++) {
+    wt_word dilation = 1 + round, kernel = 2 + round % 4;
+    geometry g = plain(2, 3, 4, 9, kernel, 1 + round % 2, dilation * (kernel - 1) / 2 + round % 3);
+    g.dilation[1] = g.dilation[2] = dilation;
+    for (int d = 0; d < 3; d++) g.out[d] = output_size(&g, d);
+    if (g.out[1] < 1) continue;
+    check_forward(&random, &g, round % 5 == 0 ? WT_FLOAT64 : WT_FLOAT32);
+    check_backward_input(&random, &g, WT_FLOAT32);
+    check_backward_weight(&random, &g, WT_FLOAT32);
+  }
+}
+
 TEST(conv_long_signal) {
   check_random random = {14};
   geometry g = {.batch = 1,

@@ -141,19 +141,38 @@ static int prepare_parameters(wt_tensor *weight, const wt_tensor *bias, const vo
 }
 
 /* ---- solvers ------------------------------------------------------------------------------- */
-static int correlate(const wt_correlation *problem) {
+/* Whether some grid point finds a tap of the axis within the input. */
+static bool is_read(const wt_conv_axis *axis, wt_word tap) {
+  wt_word first = axis->offset_first + tap * axis->offset_step;
+  return first < axis->in_size && first + (axis->grid - 1) * axis->step >= 0;
+}
+
+/* Drops taps at either end of an axis that meet nothing but padding. Under a dilation as large as
+ * the input that is all but one, and the plane would hold almost nothing but zeros. */
+static void drop_unread_taps(wt_conv_axis *axis) {
+  while (axis->taps > 1 && !is_read(axis, axis->taps - 1)) axis->taps--;
+  while (axis->taps > 1 && !is_read(axis, 0)) {
+    axis->tap_first += axis->tap_step;
+    axis->offset_first += axis->offset_step;
+    axis->taps--;
+  }
+}
+
+static int correlate(const wt_correlation *whole) {
 #if WT_USE_REFERENCE
-  return wt_correlate_reference(problem);
+  return wt_correlate_reference(whole);
 #else
-  switch (wt_compute_dtype(problem->dtype)) {
+  wt_correlation problem = *whole;
+  for (int d = 0; d < 3; d++) drop_unread_taps(&problem.axis[d]);
+  switch (wt_compute_dtype(problem.dtype)) {
     case WT_FLOAT32:
-      return wt_correlate_f32(problem);
+      return wt_correlate_f32(&problem);
     case WT_FLOAT64:
-      return wt_correlate_f64(problem);
+      return wt_correlate_f64(&problem);
     case WT_INT32:
-      return wt_correlate_u32(problem);
+      return wt_correlate_u32(&problem);
     default:
-      return wt_correlate_u64(problem);
+      return wt_correlate_u64(&problem);
   }
 #endif
 }
