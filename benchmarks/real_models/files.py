@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+import wave
 import zipfile
 from pathlib import Path
 
 import numpy
-import scipy.io.wavfile
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -35,9 +35,10 @@ def member(package: str, name: str) -> Path:
 
 def speech() -> numpy.ndarray:
     """Ten seconds of English (useful-moonshine-onnx, MIT): float32 in -1 to 1 at 16 kHz."""
-    rate, samples = scipy.io.wavfile.read(
-        member("useful_moonshine_onnx", "moonshine_onnx/assets/beckett.wav")
-    )
-    if rate != SAMPLE_RATE or samples.dtype != numpy.int16:
-        raise RuntimeError(f"beckett.wav has {samples.dtype} samples at {rate} Hz")
+    path = member("useful_moonshine_onnx", "moonshine_onnx/assets/beckett.wav")
+    with wave.open(str(path)) as clip:
+        form = clip.getframerate(), clip.getnchannels(), clip.getsampwidth()
+        if form != (SAMPLE_RATE, 1, 2):
+            raise RuntimeError(f"beckett.wav has {form}: rate, channels, bytes of a sample")
+        samples = numpy.frombuffer(clip.readframes(clip.getnframes()), "<i2")
     return samples.astype(numpy.float32) / 32768
