@@ -16,38 +16,64 @@ function base64(arrays) {
   });
 }
 
-async function load(name) {
+/**
+ * Loads a model on an engine of its own and lets `use` call it; `use` gives lists of arrays by
+ * name. The result has them in base64, and what the host tells of itself.
+ */
+async function using(name, use) {
   const runtime = await WASMTorch.init();
-  const begun = performance.now();
-  const model = await runtime.loadModel(`files/${name}.wasm`);
-  return { runtime, model, load_ms: performance.now() - begun };
-}
-
-/** What every host tells of itself and of its memory. */
-async function told({ runtime, load_ms }) {
-  const { peakBytes } = await runtime.getMemoryStats();
-  const { threads, variant } = runtime;
-  return { load_ms, peak_bytes: peakBytes, threads, variant };
+  try {
+    const begun = performance.now();
+    const model = await runtime.loadModel(`files/${name}.wasm`);
+    const load_ms = performance.now() - begun;
+    const call_ms = {};
+    const call = async (method, ...inputs) => {
+      const called = performance.now();
+      const { data } = await model.call(method, ...inputs);
+      call_ms[method] ??= [];
+      call_ms[method].push(performance.now() - called);
+      return data;
+    };
+    const outputs = {};
+    for (const [key, arrays] of Object.entries(await use(call))) {
+      outputs[key] = await base64(arrays);
+    }
+    const { peakBytes } = await runtime.getMemoryStats();
+    const { threads, variant } = runtime;
+    return { outputs, call_ms, load_ms, peak_bytes: peakBytes, threads, variant };
+  } finally {
+    runtime.dispose();
+  }
 }
 
 /** Calls `forward` with each row of the inputs in turn. */
-export async function runCalls({ name, calls, inputs }) {
-  const loaded = await load(name);
-  try {
-    const rows = await Promise.all(inputs.map(read));
-    const outputs = [];
-    const call_ms = [];
+export async function runCalls({ name, inputs, calls }) {
+  const all = await Promise.all(inputs.map(read));
+  return using(name, async (call) => {
+    const output = [];
     for (let i = 0; i < calls; i++) {
-      const given = rows.map((all) => {
-        const size = all.length / calls;
-        return all.slice(i * size, (i + 1) * size);
-      });
-      const begun = performance.now();
-      outputs.push((await loaded.model.forward(...given)).data);
-      call_ms.push(performance.now() - begun);
+      const row = (data) => data.slice((i * data.length) / calls, ((i + 1) * data.length) / calls);
+      output.push(await call("forward", ...all.map(row)));
     }
-    return { output: await base64(outputs), call_ms, ...(await told(loaded)) };
-  } finally {
-    loaded.runtime.dispose();
-  }
+    return { output };
+  });
+}
+
+/** The best token after each, until the end is the best. */
+export async function transcribe({ name, inputs, prompt, end, most }) {
+  const samples = await read(inputs[0]);
+  return using(name, async (call) => {
+    const mel = await call("mel", samples);
+    const features = await call("encode", mel);
+    const tokens = [...prompt];
+    const scores = [];
+    for (let i = 0; i < tokens.length && i < most; i++) {
+      const next = await call("step", [tokens[i]], [i]);
+      scores.push(next);
+      if (i + 1 < tokens.length) continue;
+      const best = next.reduce((top, score, token) => (score > next[top] ? token : top), 0);
+      if (best !== end) tokens.push(best);
+    }
+    return { mel: [mel], features: [features], scores, tokens: [BigInt64Array.from(tokens, BigInt)] };
+  });
 }

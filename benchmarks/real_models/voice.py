@@ -11,7 +11,7 @@ from torch import nn
 from wasm_torch.export import export_to_wasm
 
 from .files import SAMPLE_RATE, member, speech
-from .job import Job
+from .job import Calls, Outputs
 
 FRAME, CONTEXT = 512, 64
 WINDOW, HOP, BINS = 256, 128, 129
@@ -69,7 +69,7 @@ def _by_silero(model: torch.jit.ScriptModule, frames: numpy.ndarray) -> numpy.nd
         return numpy.stack([model(torch.tensor(f), SAMPLE_RATE).numpy() for f in frames])
 
 
-def job() -> Job:
+def job() -> Calls:
     """All frames of the clip, in order."""
     silero = torch.jit.load(member("silero_vad", "silero_vad/data/silero_vad.jit"))
     weights = silero.state_dict()
@@ -80,15 +80,15 @@ def job() -> Job:
     padded = numpy.pad(samples, (0, -len(samples) % FRAME))
     frames = padded.reshape(-1, 1, FRAME)
 
-    def judge(probabilities: numpy.ndarray) -> dict[str, Any]:
-        speaking = int((probabilities > 0.5).sum())
+    def judge(outputs: Outputs) -> dict[str, Any]:
+        speaking = int((outputs["output"] > 0.5).sum())
         return {"frames_of_speech": f"{speaking} of {len(frames)}", "ok": speaking > 0}
 
     example = torch.tensor(frames[0])
-    return Job(
+    return Calls(
         "voice",
         lambda path: export_to_wasm(detector, path, example),
+        {"output": _by_silero(silero, frames)},
         [frames],
-        _by_silero(silero, frames),
-        judge,
+        judge=judge,
     )
