@@ -20,7 +20,7 @@ from places import ROOT, machine, write
 from zoo import PACKAGES, install
 
 FILES = ROOT / "build" / "real"
-MODELS = ("digits", "sentences", "voice", "whisper")
+MODELS = ("digits", "sentences", "voice", "whisper", "style")
 
 
 def prepare(name: str) -> tuple[Any, dict[str, Any]]:
