@@ -48,6 +48,7 @@ def judged(job: Any, outputs: Any, told: dict[str, Any]) -> dict[str, Any]:
         difference = float(numpy.abs(outputs[name].astype(float) - wanted).max())
         absolute[name] = difference
         relative[name] = difference / float(numpy.abs(wanted).max())
+    close = all(error <= job.tolerance.get(name, TOLERANCE) for name, error in relative.items())
     figures = job.judge(outputs)
     calls = {
         method: {
@@ -58,7 +59,7 @@ def judged(job: Any, outputs: Any, told: dict[str, Any]) -> dict[str, Any]:
         for method, times in told.pop("call_ms").items()
     }
     return {
-        "ok": figures.pop("ok") and max(relative.values()) <= TOLERANCE,
+        "ok": figures.pop("ok") and close,
         **{key: value for key, value in told.items() if key != "load_ms"},
         "load_ms": round(told["load_ms"], 1),
         "calls": calls,
@@ -66,6 +67,11 @@ def judged(job: Any, outputs: Any, told: dict[str, Any]) -> dict[str, Any]:
         "rel_err": relative,
         "figures": figures,
     }
+
+
+def shown(value: Any) -> str:
+    """A figure for the terminal."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def row(result: dict[str, Any]) -> str:
@@ -81,7 +87,7 @@ def row(result: dict[str, Any]) -> str:
         f"{start} {'ok' if result['ok'] else 'MISSED':6} "
         f"error {max(result['rel_err'].values()):.1e}  file {result['file_bytes'] / 1e6:.2f} MB  "
         f"load {result['load_ms']:.0f} ms  {calls}  "
-        + ", ".join(f"{name} {value}" for name, value in result["figures"].items())
+        + ", ".join(f"{name} {shown(value)}" for name, value in result["figures"].items())
     )
 
 
