@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	bench-load zoo-check budgets host native engine npm data clean
+	bench-load zoo-check real-check budgets host native engine npm data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-load: native npm  ## time loading ResNet-50 beside onnxruntime-web; writes
 
 zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py
+
+real-check: native npm data  ## run models with their real weights in browsers beside torch
+	$(PYTHON) benchmarks/real.py
 
 budgets: wheel npm  ## print the sizes of what is shipped, and lines of code by folder
 	$(PYTHON) tools/budgets.py
