@@ -29,14 +29,12 @@ class Job:
         write: writes the model's file.
         wanted: torch's outputs.
         judge: figures from the outputs, and whether they are ``ok``.
-        tolerance: by output, where it is not `TOLERANCE`.
     """
 
     name: str
     write: Callable[[Path], Any]
     wanted: Outputs
     judge: Callable[[Outputs], dict[str, Any]] = field(default=unchanged, kw_only=True)
-    tolerance: dict[str, float] = field(default_factory=dict, kw_only=True)
 
     @property
     def inputs(self) -> list[numpy.ndarray]:
