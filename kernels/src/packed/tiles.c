@@ -38,7 +38,7 @@ static tables tables_of(const tiles_job *job, int thread) {
   char *at = job->scratch + (size_t)thread * job->scratch_bytes;
   const size_t points = (size_t)job->block_points;
   tables t = {.rows = (const float **)at};
-  t.out = (float **)(t.rows + (size_t)job->problem->taps * points);
+  t.out = (float **)(t.rows + (size_t)job->taps * points);
   t.added = (const float **)(t.out + points);
   t.wide = (float *)(t.added + points);
   t.gathered = t.wide + PIECE * WT_PANEL;
@@ -47,33 +47,69 @@ static tables tables_of(const tiles_job *job, int thread) {
 
 static size_t bytes_of_tables(const tiles_job *job) {
   const size_t points = (size_t)job->block_points;
-  size_t pointers = (size_t)job->problem->taps * points + 2 * points;
+  size_t pointers = (size_t)job->taps * points + 2 * points;
   size_t floats = PIECE * WT_PANEL + (job->gather ? points * (size_t)job->problem->depth : 0);
   size_t bytes = pointers * sizeof(void *) + floats * sizeof(float);
   return (bytes + 63) / 64 * 64;
 }
 
-/* Looks up the block's points. */
-static void fill_tables(const tiles_job *job, const tables *t, wt_word first, wt_word count) {
+WT_INLINE void copy_run(float *to, const float *from, wt_word count) {
+  wt_word i = 0;
+  for (; i + 4 <= count; i += 4) wt_f32x4_store(to + i, wt_f32x4_load(from + i));
+  for (; i < count; i++) to[i] = from[i];
+}
+
+/* What one line of taps reads of a group, side by side; the taps lie `step` apart in the input, and
+ * the first of them at position x of the line `from`. */
+static float *gather_line(const wt_packed_problem *problem, float *to, const float *from, wt_word x,
+                          wt_word group) {
+  const wt_word width = problem->kernel[2], channels = problem->channels;
+  const wt_word dilation = problem->dilation[2], pitch = problem->input->stride[4];
+  const wt_word size = problem->input->size[4];
+  if (from && x >= 0 && x + (width - 1) * dilation < size && dilation * pitch == channels) {
+    copy_run(to, from + x * pitch, width * channels);
+    return to + width * channels;
+  }
+  for (wt_word i = 0; i < width; i++, x += dilation, to += channels)
+    if (from && x >= 0 && x < size)
+      copy_run(to, from + x * pitch + group * channels, channels);
+    else
+      for (wt_word c = 0; c < channels; c++) to[c] = 0;
+  return to;
+}
+
+/* Copies what the taps read of a point: one row, as long as the depth. */
+static void gather_point(const wt_packed_problem *problem, const wt_points *point, wt_word group,
+                         float *to) {
+  const wt_tensor *input = problem->input;
+  const float *base = (const float *)input->data + point->n * input->stride[0];
+  for (wt_word z = 0; z < problem->kernel[0]; z++)
+    for (wt_word y = 0; y < problem->kernel[1]; y++) {
+      wt_word i = point->at[0] * problem->stride[0] - problem->pad[0] + z * problem->dilation[0];
+      wt_word j = point->at[1] * problem->stride[1] - problem->pad[1] + y * problem->dilation[1];
+      bool inside = i >= 0 && i < input->size[2] && j >= 0 && j < input->size[3];
+      const float *line = inside ? base + i * input->stride[2] + j * input->stride[3] : NULL;
+      to = gather_line(problem, to, line, point->at[2] * problem->stride[2] - problem->pad[2],
+                       group);
+    }
+}
+
+/* Looks up the block's points, or gathers them. */
+static void fill_tables(const tiles_job *job, const tables *t, wt_word group, wt_word first,
+                        wt_word count) {
   const wt_packed_problem *problem = job->problem;
   wt_points point = wt_points_from(problem->out, first);
   for (wt_word p = 0; p < count; p++, wt_next_point(problem->out, &point)) {
     t->out[p] = wt_point_row(problem->out, &point);
     if (problem->residual) t->added[p] = wt_point_row(problem->residual, &point);
-    wt_tap_rows(problem, &point, job->zeros, t->rows + p, job->block_points);
-  }
-}
-
-/* Copies what a group's taps read of each point side by side: the tiles then see one long tap. */
-static void gather(const tiles_job *job, const tables *t, wt_word group, wt_word count) {
-  const wt_packed_problem *problem = job->problem;
-  const wt_word channels = problem->channels, pitch = job->block_points;
-  float *to = t->gathered;
-  for (wt_word p = 0; p < count; p++)
-    for (wt_word tap = 0; tap < problem->taps; tap++, to += channels) {
-      const float *from = t->rows[tap * pitch + p] + group * channels;
-      for (wt_word c = 0; c < channels; c++) to[c] = from[c];
+    if (!job->gather) {
+      wt_tap_rows(problem, &point, job->zeros, t->rows + p, job->block_points);
+    } else {
+      float *row = t->gathered + p * problem->depth;
+      gather_point(problem, &point, group, row);
+      t->rows[p] = row;
     }
+  }
 }
 
 /* A piece of a panel of `width` < WT_PANEL filters as one of WT_PANEL. */
@@ -171,11 +207,7 @@ static void run_blocks(void *context, wt_word begin, wt_word end, int thread) {
     wt_word count = problem->points - first;
     if (count > job->block_points) count = job->block_points;
     if (block != looked_up) {
-      fill_tables(job, &t, first, count);
-      if (job->gather) {
-        gather(job, &t, group, count);
-        for (wt_word p = 0; p < count; p++) t.rows[p] = t.gathered + p * problem->depth;
-      }
+      fill_tables(job, &t, group, first, count);
       looked_up = block;
     }
     first_panel *= job->block_panels;
