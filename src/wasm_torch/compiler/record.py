@@ -182,7 +182,7 @@ class Recorder:
         out = self._pointwise(dtype, tuple(t.shape), [t])
         if not out.numel():
             return out
-        if t.dense and out.dense:
+        if t.gapless and out.lies_like(t):
             count = out.numel()
             self._emit("unary_contiguous", op, t.dtype.code, dtype.code, out, t, count, p0, p1)
         else:
@@ -208,7 +208,7 @@ class Recorder:
         out = self._pointwise(out_dtype, size, tensors)
         if not out.numel():
             return out
-        if out.dense and all(t.dense and t.shape == out.shape for t in tensors):
+        if out.gapless and all(t.shape == out.shape and t.lies_like(out) for t in tensors):
             self._emit(
                 "binary_contiguous",
                 *(op, compute.code, mode, out, left, right, out.numel(), scalar, alpha),
