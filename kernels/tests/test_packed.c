@@ -106,8 +106,7 @@ static void check_results(const problem *p, const wt_conv_packed_args *args, con
         for (at[1] = 0; at[1] < p->out[1]; at[1]++)
           for (at[2] = 0; at[2] < p->out[2]; at[2]++) {
             double added = wt_is_present(residual) ? element(residual, n, f, at) : 0, magnitude;
-            double sum =
-                expected(p, &args->input, weight, bias, added, n, f, at, &magnitude);
+            double sum = expected(p, &args->input, weight, bias, added, n, f, at, &magnitude);
             double value = activated(sum, args->activation, args->p0, args->p1);
             if (!(fabs(element(&args->out, n, f, at) - value) <= 2e-6 * magnitude + 1e-6)) wrong++;
           }
@@ -129,12 +128,8 @@ static void check_problem(check_random *random, const problem *p) {
   weight.data = (wt_word)packed;
   wt_pack_weight_args pack = {sizeof pack, weight, p->groups};
   CHECK(wt_pack_weight(&pack) == WT_OK);
-  static const wt_word activations[] = {-1,
-                                        WT_UNARY_relu,
-                                        WT_UNARY_relu6,
-                                        WT_UNARY_hardtanh,
-                                        WT_UNARY_silu,
-                                        WT_UNARY_leaky_relu};
+  static const wt_word activations[] = {
+      -1, WT_UNARY_relu, WT_UNARY_relu6, WT_UNARY_hardtanh, WT_UNARY_silu, WT_UNARY_leaky_relu};
   wt_conv_packed_args args = {.size_bytes = sizeof args,
                               .out = channels_last(random, p->batch, filters, p->out, gap),
                               .input = channels_last(random, p->batch, channels, p->in, gap),
@@ -182,8 +177,10 @@ TEST(packed_convolution_with_threads) {
   check_random random = {72};
   wt_set_num_threads(4);
   problem few = {1, 1, 96, 130, {1, 7, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {1, 7, 7}};
-  problem many = {2, 1, 24, 40, {1, 25, 25}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {1, 25, 25}};
-  problem wide = {2, 150, 1, 1, {1, 25, 25}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {1, 25, 25}};
+  problem many = {2,         1,         24,        40,        {1, 25, 25},
+                  {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {1, 25, 25}};
+  problem wide = {2,         150,       1,         1,         {1, 25, 25},
+                  {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {1, 25, 25}};
   check_problem(&random, &few);
   check_problem(&random, &many);
   check_problem(&random, &wide);
@@ -208,10 +205,9 @@ TEST(packed_convolution_refuses) {
   wt_tensor last = check_transposed(out, 1, 4); /* strides of channels last */
   last.size[1] = last.size[4] = 2;
   wt_tensor weight = CHECK_TENSOR(data, WT_FLOAT32, 2, 2, 1, 1, 1);
-  wt_conv_packed_args args = {sizeof args, last, last, weight, check_absent(), check_absent(),
-                              1,           1,    1,    1,      0,              0,
-                              0,           1,    1,    1,      -1,             0,
-                              0};
+  wt_conv_packed_args args = {
+      sizeof args, last, last, weight, check_absent(), check_absent(), 1, 1, 1, 1, 0, 0, 0, 1, 1,
+      1,           -1,   0,    0};
   CHECK(wt_conv_packed(&args) == WT_OK);
   args.input = out;
   CHECK(wt_conv_packed(&args) == WT_BAD_ARGUMENT); /* channels do not lie side by side */

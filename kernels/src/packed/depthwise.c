@@ -10,8 +10,8 @@
 typedef struct depthwise_job {
   const wt_packed_problem *problem;
   const float *zeros;
-  const float **rows; /* per thread: [point][tap] of the points that share a pass */
-  wt_word line;       /* points of a line: the last axis of out */
+  const float **rows;                /* per thread: [point][tap] of the points that share a pass */
+  wt_word line;                      /* points of a line: the last axis of out */
   wt_word first_inside, last_inside; /* of a line: points whose taps all lie inside, along it */
   _Atomic int status;
 } depthwise_job;
@@ -136,12 +136,12 @@ WT_INLINE void sum_overlapping(const wt_packed_problem *problem, const int width
   store_sums(problem, POINTS, c, LANES, to, acc);
 }
 
-#define DEFINE_OVERLAPPING(width, step)                                                            \
-  static WT_NOINLINE void overlapping_##width##_##step(                                            \
-      const wt_packed_problem *problem, const float *const *from, wt_word pitch, wt_word c,        \
-      wt_word last, const target *to) {                                                            \
-    for (; c + LANES <= last; c += LANES)                                                          \
-      sum_overlapping(problem, width, step, from, pitch, c, to);                                   \
+#define DEFINE_OVERLAPPING(width, step)                                                     \
+  static WT_NOINLINE void overlapping_##width##_##step(                                     \
+      const wt_packed_problem *problem, const float *const *from, wt_word pitch, wt_word c, \
+      wt_word last, const target *to) {                                                     \
+    for (; c + LANES <= last; c += LANES)                                                   \
+      sum_overlapping(problem, width, step, from, pitch, c, to);                            \
   }
 DEFINE_OVERLAPPING(3, 1)
 DEFINE_OVERLAPPING(3, 2)
@@ -167,9 +167,9 @@ static wt_word sum_inside(const depthwise_job *job, overlapping sum, const wt_po
                           wt_word c, wt_word last_channel, target to) {
   const wt_packed_problem *problem = job->problem;
   const wt_tensor *input = problem->input;
-  const float *from[5], *base = (const float *)input->data + line->n * input->stride[0] +
-                                (line->at[0] * problem->stride[0] - problem->pad[0]) *
-                                    input->stride[2];
+  const float *from[5],
+      *base = (const float *)input->data + line->n * input->stride[0] +
+              (line->at[0] * problem->stride[0] - problem->pad[0]) * input->stride[2];
   for (wt_word y = 0; y < problem->kernel[1]; y++) {
     wt_word at = line->at[1] * problem->stride[1] - problem->pad[1] + y * problem->dilation[1];
     from[y] = at >= 0 && at < input->size[3] ? base + at * input->stride[3] : NULL;

@@ -18,9 +18,9 @@ static int check_tensors(const wt_conv_packed_args *args) {
   const wt_tensor *out = &args->out, *input = &args->input, *weight = &args->weight;
   if (!is_channels_last(out)) return wt_fail(WT_BAD_ARGUMENT, 1, out->stride[1], 0);
   if (!is_channels_last(input)) return wt_fail(WT_BAD_ARGUMENT, 2, input->stride[1], 0);
-  if (args->groups < 1 || weight->size[0] % args->groups != 0 ||
-      out->size[1] != weight->size[0] || input->size[1] != weight->size[1] * args->groups ||
-      out->size[0] != input->size[0] || !wt_is_contiguous(weight))
+  if (args->groups < 1 || weight->size[0] % args->groups != 0 || out->size[1] != weight->size[0] ||
+      input->size[1] != weight->size[1] * args->groups || out->size[0] != input->size[0] ||
+      !wt_is_contiguous(weight))
     return wt_fail(WT_BAD_ARGUMENT, 3, args->groups, 0);
   const wt_tensor *bias = &args->bias, *residual = &args->residual;
   if (wt_is_present(bias) && (bias->dtype != WT_FLOAT32 || bias->ndim != 1 ||

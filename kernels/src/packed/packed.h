@@ -2,14 +2,14 @@
  *
  * A point of the output is a row of filters, and a row of the product that computes it: its left
  * operand is read where it lies, through a table of addresses (of the input's point under each tap,
- * or of zeros outside the input), its right one is the packed weight. So nothing is copied, whatever
- * the padding, stride and dilation. That is the indirect convolution algorithm (Dukhan 2019,
- * arXiv:1907.02129). A linear layer is the convolution with one tap.
+ * or of zeros outside the input), its right one is the packed weight. So nothing is copied,
+ * whatever the padding, stride and dilation. That is the indirect convolution algorithm (Dukhan
+ * 2019, arXiv:1907.02129). A linear layer is the convolution with one tap.
  *
  * The packed weight takes the place of the dense one, byte for byte. Of each group, filters come in
  * panels of WT_PANEL (the last may be narrower): a panel is [tap][channel][filter], with the bytes
- * of the rows it was made from. A depthwise weight, which has one channel and one filter a group, is
- * [tap][group].
+ * of the rows it was made from. A depthwise weight, which has one channel and one filter a group,
+ * is [tap][group].
  */
 #ifndef WASM_TORCH_PACKED_H
 #define WASM_TORCH_PACKED_H
@@ -22,8 +22,8 @@
 typedef struct wt_packed_problem {
   wt_word groups, channels, filters; /* channels and filters of one group */
   wt_word kernel[3], stride[3], pad[3], dilation[3];
-  wt_word taps, depth; /* depth: taps * channels */
-  wt_word points;      /* of the output: batch * its sizes */
+  wt_word taps, depth;                     /* depth: taps * channels */
+  wt_word points;                          /* of the output: batch * its sizes */
   const wt_tensor *out, *input, *residual; /* residual NULL: there is none */
   const float *weight, *bias;              /* bias NULL: there is none */
   float low, high;                         /* what results are clamped to */
@@ -74,12 +74,8 @@ void wt_tap_rows(const wt_packed_problem *problem, const wt_points *point, const
 
 /* The activation over `count` results in place. */
 static inline int wt_activate(const wt_packed_problem *problem, float *row, wt_word count) {
-  return problem->activation(&(wt_row_call){.out = row,
-                                            .in = {row},
-                                            .step = {1},
-                                            .count = count,
-                                            .p0 = problem->p0,
-                                            .p1 = problem->p1});
+  return problem->activation(&(wt_row_call){
+      .out = row, .in = {row}, .step = {1}, .count = count, .p0 = problem->p0, .p1 = problem->p1});
 }
 
 #endif

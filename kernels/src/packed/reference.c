@@ -35,8 +35,7 @@ int wt_packed_reference(const wt_packed_problem *problem) {
             sum += rows[t][g * problem->channels + c] * weight_at(problem, g, f, t, c);
         out[filter] = clamp(sum, problem->low, problem->high);
       }
-    if (problem->activation)
-      status = wt_activate(problem, out, problem->groups * problem->filters);
+    if (problem->activation) status = wt_activate(problem, out, problem->groups * problem->filters);
   }
   wt_free(rows);
   return status;

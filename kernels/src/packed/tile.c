@@ -57,12 +57,12 @@ WT_INLINE void store(const int points, const int panels, const wt_packed_tile *t
   }
 }
 
-#define DEFINE_TILE(points, panels)                                                  \
-  static WT_NOINLINE void tile_##points##_##panels(const wt_packed_tile *tile) {     \
-    wt_f32x4 acc[panels][4][2];                                                      \
-    memset(acc, 0, sizeof acc);                                                      \
-    accumulate(points, panels, tile, acc);                                           \
-    store(points, panels, tile, acc);                                                \
+#define DEFINE_TILE(points, panels)                                              \
+  static WT_NOINLINE void tile_##points##_##panels(const wt_packed_tile *tile) { \
+    wt_f32x4 acc[panels][4][2];                                                  \
+    memset(acc, 0, sizeof acc);                                                  \
+    accumulate(points, panels, tile, acc);                                       \
+    store(points, panels, tile, acc);                                            \
   }
 DEFINE_TILE(1, 1)
 DEFINE_TILE(2, 1)

@@ -13,7 +13,7 @@ typedef struct wt_packed_tile {
   wt_word rows_pitch, first_channel, channels, taps;
   const float *panel; /* [tap][channel][WT_PANEL] of the first panel */
   wt_word panel_pitch;
-  float *const *out;        /* a row for each point, at the first panel's filter: out[point] + at */
+  float *const *out; /* a row for each point, at the first panel's filter: out[point] + at */
   const float *const *added; /* the same of what is added, or NULL */
   wt_word at;
   const float *bias; /* of the first panel, or NULL */

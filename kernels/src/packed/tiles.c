@@ -10,7 +10,8 @@
 /* Depth of a piece: its part of a panel and of four rows fit the first-level cache. */
 #define PIECE 512
 #define BLOCK_POINTS 64
-/* Inputs of fewer channels are gathered into one row a point, for a tap alone is too short a sum. */
+/* Inputs of fewer channels are gathered into one row a point, for a tap alone is too short a sum.
+ */
 #define FEW_CHANNELS 16
 
 typedef struct tiles_job {
@@ -129,7 +130,8 @@ static void run_narrow_tile(const wt_packed_tile *whole, wt_word points, wt_word
   for (wt_word p = 0; p < points; p++) {
     out_rows[p] = results[p];
     added_rows[p] = added[p];
-    for (wt_word f = 0; whole->added && f < width; f++) added[p][f] = whole->added[p][whole->at + f];
+    for (wt_word f = 0; whole->added && f < width; f++)
+      added[p][f] = whole->added[p][whole->at + f];
   }
   for (wt_word f = 0; whole->bias && f < width; f++) bias[f] = whole->bias[f];
   wt_packed_tile tile = *whole;
@@ -223,8 +225,7 @@ static void run_blocks(void *context, wt_word begin, wt_word end, int thread) {
     wt_word at = first_panel * WT_PANEL, until = last_panel * WT_PANEL;
     if (until > problem->filters) until = problem->filters;
     for (wt_word p = 0; p < count; p++) {
-      int status =
-          wt_activate(problem, t.out[p] + group * problem->filters + at, until - at);
+      int status = wt_activate(problem, t.out[p] + group * problem->filters + at, until - at);
       if (status != WT_OK) job->status = status;
     }
   }

@@ -13,7 +13,7 @@ from wasm_torch.compiler.interpolate import Quotient
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch, Recorder
 from wasm_torch.compiler.weights import Weight, Weights
-
+from wasm_torch.ops._kernels import contiguous_stride
 
 #: The positions of these fields of conv_packed.
 _PACKED_WEIGHT_AND_GROUPS = (2, 5)
@@ -146,7 +146,7 @@ def _write_outputs(recorder: Recorder, graph: Graph, results: list[PlanTensor]) 
     taken: set[int] = set()
     for position, (value, result) in enumerate(zip(graph.outputs, results, strict=True)):
         buffer = result.buffer
-        fits = result.dense and result.whole
+        fits = result.whole and result.stride() == contiguous_stride(result.shape)
         if buffer.kind == "arena" and fits and id(buffer) not in taken:
             buffer.kind, buffer.index = "output", position
             taken.add(id(buffer))

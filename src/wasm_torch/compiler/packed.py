@@ -82,8 +82,11 @@ def is_packed(op: Any) -> bool:
 
 
 def _channels_last(t: Any) -> Any:
-    """The tensor with its channels side by side."""
-    if t.shape[1] == 1 or t.stride(1) == 1:
+    """The tensor with its channels side by side; others than those of one point lie apart.
+
+    That strides say so, and not sizes, makes the choice the same whatever the sizes.
+    """
+    if t.shape[1] == 1 or (t.stride(1) == 1 and t.stride(-1) >= t.shape[1]):
         return t
     copy = _C.empty(tuple(t.shape), t.dtype, channels_last_stride(tuple(t.shape)))
     _C.copy_into(copy, t)

@@ -40,23 +40,23 @@ _Match = Callable[[Graph, Node, dict[int, int], dict[int, int]], "tuple[int, int
 
 
 def _fuse(graphs: list[Graph], match: _Match) -> None:
-    first = graphs[0]
-    position = 0
-    while position < len(first.nodes):
-        counts = readers(first)
-        made_by = {id(v): i for i, node in enumerate(first.nodes) for v in node.outputs}
-        changed = False
-        for position in range(position, len(first.nodes)):
-            found = match(first, first.nodes[position], counts, made_by)
-            if found is None or not _may_move(first, found[0], position):
-                continue
-            at, field, what = found
-            for graph in graphs:
-                _merge(graph, at, position, field, what)
-            changed = True
-            break
-        if not changed:
-            return
+    start = 0
+    while (found := _find(graphs[0], match, start)) is not None:
+        position, (at, field, what) = found
+        for graph in graphs:
+            _merge(graph, at, position, field, what)
+        start = position
+
+
+def _find(graph: Graph, match: _Match, start: int) -> tuple[int, tuple[int, int, Any]] | None:
+    """The first node from ``start`` on that goes into a packed one, and how."""
+    counts = readers(graph)
+    made_by = {id(v): i for i, node in enumerate(graph.nodes) for v in node.outputs}
+    for position in range(start, len(graph.nodes)):
+        found = match(graph, graph.nodes[position], counts, made_by)
+        if found is not None and _may_move(graph, found[0], position):
+            return position, found
+    return None
 
 
 def _merge(graph: Graph, at: int, position: int, field: int, what: Any) -> None:
