@@ -95,6 +95,9 @@ class Model:
         engine.write(self._weights, file.weights)
         constants = self._weights + self.manifest["constants"]["offset"]
         self._module = engine.load(module, self._weights, constants)
+        engine_status = self._module.prepare()
+        if engine_status:
+            engine.raise_status(engine_status & 255, "packing the weights")
         self._initial = {k: self._read_state(k) for k in self._states()}
 
     def _allocate(self, size: int) -> int:

@@ -106,6 +106,8 @@ class Model:
         ]
         instance = wasmtime.Instance(engine.store, module, imports)
         self.exports = instance.exports(engine.store)
+        if "prepare" in [e.name for e in module.exports]:
+            assert self.exports["prepare"](engine.store, 0) == 0
         self.states = {name: self._states(m) for name, m in self.manifest["methods"].items()}
 
     def _global(self, value: int, mutable: bool = False) -> Any:

@@ -52,7 +52,7 @@ def test_the_prefix_is_a_module(model: bytes) -> None:
     engine = wasmtime.Engine(config)
     for data in (model, bytes(read(model).prefix)):
         module = wasmtime.Module(engine, data)
-        assert [e.name for e in module.exports] == ["method:forward"]
+        assert [e.name for e in module.exports] == ["method:forward", "prepare"]
         kernels = [i.name for i in module.imports if i.module == "kernel"]
         assert kernels == read(model).manifest["kernels"]
 

@@ -122,7 +122,7 @@ def test_formulas_of_rounded_sizes_are_found_near_them() -> None:
 
 
 @given(st.lists(st.integers(-5, 5), min_size=6, max_size=6), st.integers(1, 6))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_polynomials_with_rational_coefficients(coefficients: list[int], scale: int) -> None:
     def function(a: int, b: int) -> int:
         terms = (1, a, b, a * a, a * b, b * b)

@@ -132,7 +132,7 @@ WHOLE: dict[str, tuple[nn.Module, Any, str, set[str]]] = {
         Attention(),
         (torch.randn(2, 9, 24), torch.arange(9) < torch.tensor([[9], [5]])),
         "aten.scaled_dot_product_attention",
-        {"attention@1", "gemm@1"},
+        {"attention@1", "conv_packed@1"},
     ),
     "heads": (
         nn.TransformerEncoderLayer(24, 3, 32, batch_first=True),

@@ -211,6 +211,16 @@ typedef enum wt_field_kind {
   F(TENSOR, grad_weight) F(TENSOR, grad_bias) F(TENSOR, grad_out) F(TENSOR, input)  \
   WT_CONV_GEOMETRY(F)
 
+/* A float32 convolution, or with one tap a linear layer, whose weight pack_weight has packed once in
+ * its place (kernels/src/packed/packed.h); the struct gives the dense weight's geometry. The
+ * channels of out, input and residual lie side by side (channels last); other strides are free.
+ * out = activation(conv(input) + bias + residual), whose activation is a unary operator with p0, p1,
+ * or -1: none. The residual has the shape of out, and may be out itself. */
+#define WT_ARGS_conv_packed(F)                                                      \
+  F(TENSOR, out) F(TENSOR, input) F(TENSOR, weight) F(TENSOR, bias)                 \
+  F(TENSOR, residual) WT_CONV_GEOMETRY(F) F(WORD, activation) F(DOUBLE, p0) F(DOUBLE, p1)
+#define WT_ARGS_pack_weight(F) F(TENSOR, weight) F(WORD, groups)
+
 /* Pooling over (N, C, D, H, W). Indices are int64, flat in the D*H*W plane, as torch returns. */
 #define WT_POOL_GEOMETRY(F)                                                         \
   F(WORD, kernel0) F(WORD, kernel1) F(WORD, kernel2) F(WORD, stride0)               \
@@ -364,7 +374,8 @@ typedef enum wt_field_kind {
   K(seed, 1) K(sgd, 1) K(adam, 1) K(rmsprop, 1)                                                   \
   K(lu_factor, 1) K(lu_permutation, 1) K(solve_triangular, 1) K(cholesky, 1) K(geqrf, 1)          \
   K(apply_reflectors, 1) K(eigh, 1) K(svd, 1) K(ldl_factor, 1) K(ldl_solve, 1)        \
-  K(attention, 1) K(lstm_sequence, 1) K(gru_sequence, 1)
+  K(attention, 1) K(lstm_sequence, 1) K(gru_sequence, 1)                                  \
+  K(conv_packed, 1) K(pack_weight, 1)
 
 #define WT_STRUCT_FIELD(kind, name) WT_FIELD_TYPE_##kind name;
 #define K(kernel, version)            \

@@ -212,6 +212,11 @@ class LoadedModule:
         kind = wasmtime.GlobalType(wasmtime.ValType.i32(), mutable)
         return wasmtime.Global(self._engine.store, kind, wasmtime.Val.i32(_signed(value)))
 
+    def prepare(self) -> int:
+        """Packs the weights, once, before any run; 0, or (weight << 8) | status."""
+        prepare = self._exports.get("prepare")
+        return 0 if prepare is None else self._engine.guarded(prepare, 0)
+
     def run(self, method: str, call: int, arena: int) -> int:
         """Runs a method on a call block; 0, or (node << 8) | status."""
         self._arena.set_value(self._engine.store, wasmtime.Val.i32(_signed(arena)))

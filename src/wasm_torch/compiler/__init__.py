@@ -73,11 +73,17 @@ def compile(
     weights, constants, kernels = Weights(), Constants(), Kernels()
     methods: dict[str, Lowered] = {}
     share_states([method_graph for family in families.values() for method_graph in family.graphs])
+    optimize([family.graphs for family in families.values()], level)
     for name, family in families.items():
-        optimize(family.graphs, level)
         methods[name] = _lowered(family, weights, in_place=level != "O0")
     constants_offset = weights.place()
-    bodies = {n: emit_method(m, weights, constants, kernels) for n, m in methods.items()}
+    bodies = {
+        f"method:{name}": emit_method(method, weights, constants, kernels)
+        for name, method in methods.items()
+    }
+    packing = Lowered(Graph(), weights.packing(), [])
+    if packing.launches:
+        bodies["prepare"] = emit_method(packing, weights, constants, kernels)
     stored = [weight for weight in weights.all if weight.used]
     payload = padded(
         (*(_C.to_bytes(weight.tensor) for weight in stored), bytes(constants.data)), ALIGNMENT

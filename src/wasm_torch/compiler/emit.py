@@ -114,7 +114,7 @@ _OPERATORS = {
 
 
 def emit_method(method: Lowered, weights: Weights, constants: Constants, kernels: Kernels) -> bytes:
-    """The body of ``method:<name>``."""
+    """The body of a function that makes a method's launches."""
     bases = bytearray()
     for local, source in ((_WEIGHTS, WEIGHTS), (_CONSTANTS, CONSTANTS), (_ARENA, ARENA)):
         bases += wasm.global_get(source) + wasm.local_set(local)
@@ -155,7 +155,7 @@ def _address(tensor: PlanTensor, method: Lowered, weights: Weights, numbers: Num
 
 
 def module_sections(kernels: Kernels, bodies: dict[str, bytes]) -> bytes:
-    """The type, import, function, export and code sections of methods with these bodies."""
+    """The type, import, function, export and code sections of functions with these bodies."""
     method_type = 0
     imports = [
         wasm.import_shared_memory("env", "memory", 1, 65536),
@@ -165,7 +165,7 @@ def module_sections(kernels: Kernels, bodies: dict[str, bytes]) -> bytes:
         *(wasm.import_function("kernel", name, method_type) for name in kernels.names),
     ]
     first = len(kernels.names)
-    exports = [wasm.export_function(f"method:{n}", first + i) for i, n in enumerate(bodies)]
+    exports = [wasm.export_function(name, first + i) for i, name in enumerate(bodies)]
     return b"".join(
         (
             wasm.section(wasm.TYPE, wasm.vector([wasm.function_type(wasm.I32, wasm.I32)])),

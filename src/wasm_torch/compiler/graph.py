@@ -78,7 +78,7 @@ _TRAINING = 5
 class Node:
     """One application of a row. ``source`` says where in the model it stands."""
 
-    op: Op | Raw | type[Write] | type[Fill]
+    op: Op | Raw | type[Any]
     values: list[Any]
     outputs: list[Value] = field(default_factory=list)
     source: str = ""

@@ -13,6 +13,10 @@ from wasm_torch.compiler.interpolate import Quotient
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch, Recorder
 from wasm_torch.compiler.weights import Weight, Weights
+from wasm_torch.ops._kernels import contiguous_stride
+
+#: The positions of these fields of conv_packed.
+_PACKED_WEIGHT_AND_GROUPS = (2, 5)
 
 
 @dataclass(eq=False, slots=True)
@@ -95,6 +99,9 @@ def lower(graph: Graph, weights: Weights) -> Lowered:
         for _, tensor in launch.tensors():
             if tensor.buffer.kind == "weight":
                 weights.all[tensor.buffer.index].used = True
+        if launch.kernel == "conv_packed":
+            weight, groups = (launch.fields[i] for i in _PACKED_WEIGHT_AND_GROUPS)
+            weights.all[weight.buffer.index].groups = groups
     return Lowered(graph, recorder.launches, states)
 
 
@@ -139,7 +146,8 @@ def _write_outputs(recorder: Recorder, graph: Graph, results: list[PlanTensor]) 
     taken: set[int] = set()
     for position, (value, result) in enumerate(zip(graph.outputs, results, strict=True)):
         buffer = result.buffer
-        if buffer.kind == "arena" and result.whole and id(buffer) not in taken:
+        fits = result.whole and result.stride() == contiguous_stride(result.shape)
+        if buffer.kind == "arena" and fits and id(buffer) not in taken:
             buffer.kind, buffer.index = "output", position
             taken.add(id(buffer))
             continue

@@ -17,10 +17,11 @@ from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import ALIGNMENT, aligned
 
-#: Kernels that read element i of an operand before they write element i of `out`.
+#: Kernels that read element i of these operands before they write element i of `out`.
 _ELEMENTWISE = {
     "unary_contiguous": ("self",),
     "binary_contiguous": ("self", "other"),
+    "conv_packed": ("residual",),
 }
 
 
@@ -111,12 +112,16 @@ def _share(
     for time, launch in enumerate(launches):
         tensors = dict(launch.tensors())
         out = tensors.get("out")
-        for name in _ELEMENTWISE.get(launch.kernel, ()):
+        names = _ELEMENTWISE.get(launch.kernel, ())
+        for name in names:
             operand = tensors.get(name)
             if out is None or operand is None or not interchangeable(out, operand):
                 continue
             own, other = blocks.get(id(out.buffer)), blocks.get(id(operand.buffer))
             if own is None or other is None or own is other:
+                continue
+            read_later = (t for n, t in tensors.items() if n != "out" and n not in names)
+            if any(blocks.get(id(t.buffer)) is other for t in read_later):
                 continue
             if own.first == time and other.last == time and share(time, name):
                 other.last = own.last
@@ -128,7 +133,8 @@ def _share(
 
 def interchangeable(a: PlanTensor, b: PlanTensor) -> bool:
     """Whether each tensor fills its buffer, and one could lie in the place of the other."""
-    return a.whole and b.whole and a.nbytes == b.nbytes and a.itemsize == b.itemsize
+    alike = a.lies_like(b) or (a.dense and b.dense and a.nbytes == b.nbytes)
+    return a.whole and b.whole and a.itemsize == b.itemsize and alike
 
 
 def _first_fit(block: Block, placed: list[Block]) -> int:

@@ -101,9 +101,24 @@ class PlanTensor:
         return self.is_contiguous()
 
     @property
+    def gapless(self) -> bool:
+        """Dense in some order of its dimensions, such as channels last."""
+        extent = 1
+        steps = (s for s in zip(self._stride, self.shape, strict=True) if s[1] != 1)
+        for step, size in sorted(steps):
+            if step != extent:
+                return False
+            extent *= size
+        return True
+
+    @property
     def whole(self) -> bool:
-        """Row-major over exactly its buffer."""
-        return self.dense and self._offset == 0 and self.nbytes == self.buffer.bytes
+        """Gapless over exactly its buffer."""
+        return self.gapless and self._offset == 0 and self.nbytes == self.buffer.bytes
+
+    def lies_like(self, other: PlanTensor) -> bool:
+        """Whether both have the same shape and strides."""
+        return self.shape == other.shape and self._stride == other._stride
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -182,7 +182,7 @@ class Recorder:
         out = self._pointwise(dtype, tuple(t.shape), [t])
         if not out.numel():
             return out
-        if t.dense and out.dense:
+        if _alike(out, [t]):
             count = out.numel()
             self._emit("unary_contiguous", op, t.dtype.code, dtype.code, out, t, count, p0, p1)
         else:
@@ -208,7 +208,7 @@ class Recorder:
         out = self._pointwise(out_dtype, size, tensors)
         if not out.numel():
             return out
-        if out.dense and all(t.dense and t.shape == out.shape for t in tensors):
+        if all(t.shape == out.shape for t in tensors) and _alike(out, tensors):
             self._emit(
                 "binary_contiguous",
                 *(op, compute.code, mode, out, left, right, out.numel(), scalar, alpha),
@@ -270,6 +270,13 @@ _RECORDED = (
     *("copy_into", "fill", "flip", "set_geometry", "unary", "binary", "reduce", "result_type"),
     *("from_data", "check_inplace", "bump", "record_inplace", "record"),
 )
+
+
+def _alike(out: PlanTensor, tensors: list[PlanTensor]) -> bool:
+    """Whether all lie without gaps in one order, as the `*_contiguous` kernels want them."""
+    if out.dense and all(t.dense for t in tensors):
+        return True
+    return out.gapless and all(t.lies_like(out) for t in tensors)
 
 
 def _is_tensor(value: Any) -> bool:

@@ -7,13 +7,17 @@ from typing import Any
 
 from wasm_torch.compiler.graph import Value
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
+from wasm_torch.compiler.record import Launch
 
 ALIGNMENT = 64
 
 
 @dataclass(eq=False, slots=True)
 class Weight:
-    """A tensor of the file; ``offset`` is known once all methods are lowered."""
+    """A tensor of the file; ``offset`` is known once all methods are lowered.
+
+    ``groups``: of a weight that is packed when the model is loaded, the groups of its convolution.
+    """
 
     name: str
     role: str
@@ -21,6 +25,7 @@ class Weight:
     buffer: Buffer
     used: bool = False
     offset: int = -1
+    groups: int = 0
 
     @property
     def bytes(self) -> int:
@@ -56,6 +61,14 @@ class Weights:
             self.all.append(weight)
         return weight
 
+    def packing(self) -> list[Launch]:
+        """The launches that pack weights in their places."""
+        packed = [weight for weight in self.all if weight.used and weight.groups]
+        return [
+            Launch("pack_weight", [PlanTensor(w.buffer, _taps(w), w.tensor.dtype), w.groups], i)
+            for i, w in enumerate(packed)
+        ]
+
     def _unused(self, name: str) -> str:
         """The name, with a number where another tensor of the file has it."""
         unused, number = name, 1
@@ -72,6 +85,12 @@ class Weights:
                 weight.offset = at
                 at += aligned(weight.bytes)
         return at
+
+
+def _taps(weight: Weight) -> tuple[int, ...]:
+    """The shape of a weight with three spatial dimensions, as the kernels take it."""
+    shape = tuple(weight.tensor.shape)
+    return (*shape[:2], *(1,) * (5 - len(shape)), *shape[2:])
 
 
 def aligned(size: int) -> int:

@@ -76,14 +76,23 @@ export class ModelCode {
     this.#functions = new WebAssembly.Instance(module, { env, kernel }).exports;
   }
 
+  /** Packs the weights, once, before any run: 0, or `weight << 8 | status`. */
+  prepare(): number {
+    return "prepare" in this.#functions ? this.#guarded("prepare", 0) : 0;
+  }
+
   /** Runs a method on a call block and an arena: 0, or `node << 8 | status`. */
   run(method: string, call: number, arena: number): number {
     this.#arena.value = arena | 0;
+    return this.#guarded(`method:${method}`, call);
+  }
+
+  #guarded(name: string, call: number): number {
     const { wt_set_num_threads, wt_threads_wanted } = this.engine.exports;
     const threads = wt_threads_wanted();
     if (this.serial) wt_set_num_threads(1);
     try {
-      return (this.#functions[`method:${method}`] as MethodFunction)(call | 0);
+      return (this.#functions[name] as MethodFunction)(call | 0);
     } catch {
       return this.engine.recover();
     } finally {

@@ -89,6 +89,11 @@ export class Program {
   ) {
     const constants = weights + manifest.constants.offset;
     this.#code = new ModelCode(engine, module, weights, constants, !manifest.threads);
+    const status = this.#code.prepare() & 255;
+    if (status === OUT_OF_MEMORY) {
+      throw new OutOfMemory("the engine's memory has no room to pack the weights");
+    }
+    if (status !== 0) throw new Damaged(`the weights could not be packed: ${STATUS[status]}`);
     for (const { states } of Object.values(manifest.methods)) {
       for (const { weight } of states) this.#initial.set(weight, this.#state(weight));
     }

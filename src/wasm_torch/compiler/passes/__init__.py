@@ -9,25 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wasm_torch.compiler.graph import Graph
-from wasm_torch.compiler.passes import constant_folding, dead_code, fold_batch_norm
+from wasm_torch.compiler.passes import (
+    constant_folding,
+    dead_code,
+    fold_batch_norm,
+    fuse_epilogues,
+    pack_weights,
+)
 
 Pass = Callable[[list[Graph]], None]
 
-_ALL: tuple[Pass, ...] = (constant_folding.run, fold_batch_norm.run, dead_code.run)
-
-#: The passes of each level, in order. The memory plan reuses memory in place from O1 on. O3 is
-#: every pass there is; none is yet costly enough to be left out of O2.
+#: The passes of each level, in order; those of the whole file after those of each method. The
+#: memory plan reuses memory in place from O1 on.
 LEVELS: dict[str, tuple[Pass, ...]] = {
     "O0": (),
     "O1": (constant_folding.run, dead_code.run),
-    "O2": _ALL,
-    "O3": _ALL,
+    "O2": (constant_folding.run, fold_batch_norm.run, dead_code.run),
+    "O3": (constant_folding.run, fold_batch_norm.run, dead_code.run),
 }
 
 
-def optimize(graphs: list[Graph], level: str) -> None:
-    """Runs the passes of a level on the graphs themselves. Raises ValueError for no known level."""
+def optimize(methods: list[list[Graph]], level: str) -> None:
+    """Runs the passes of a level on the graphs of a file's methods.
+
+    Raises ValueError for no known level.
+    """
     if level not in LEVELS:
         raise ValueError(f"optimization_level must be one of {', '.join(LEVELS)}, not {level!r}")
-    for run in LEVELS[level]:
-        run(graphs)
+    for graphs in methods:
+        for run in LEVELS[level]:
+            run(graphs)
+    if level in ("O2", "O3"):
+        pack_weights.run(methods)
+        for graphs in methods:
+            fuse_epilogues.run(graphs)

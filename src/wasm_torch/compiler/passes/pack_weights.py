@@ -1,0 +1,102 @@
+"""Lets convolutions and linear layers read packed weights, and so work channels last.
+
+A weight is packed in its place, so whatever reads it must read it packed: one that anything else
+reads, in any method of the file, stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wasm_torch import _C
+from wasm_torch.compiler.graph import Graph, Node, Value
+from wasm_torch.compiler.packed import PACKED
+from wasm_torch.ops._table import TABLE
+
+_CONVOLUTION_TRANSPOSED, _GROUPS = 6, 8
+
+
+def run(methods: list[list[Graph]]) -> None:
+    """Rewrites the graphs of all methods of a file, those of a method alike."""
+    readers: dict[Any, set[Any]] = {}
+    for graphs in methods:
+        for node in graphs[0].nodes:
+            how = _packing(graphs, node)
+            weight = node.values[1] if how is not None else None
+            for value in node.inputs():
+                if value.data is not None:
+                    readers.setdefault(_memory(value), set()).add(
+                        how if value is weight else "plain"
+                    )
+        for value in graphs[0].outputs:
+            if value.data is not None:
+                readers.setdefault(_memory(value), set()).add("plain")
+    shared = {key for key, found in readers.items() if len(found) > 1}
+    for graphs in methods:
+        _rewrite(graphs, shared)
+
+
+def _rewrite(graphs: list[Graph], shared: set[Any]) -> None:
+    for nodes in zip(*(graph.nodes for graph in graphs), strict=True):
+        first = nodes[0]
+        if _packing(graphs, first) is not None and _memory(first.values[1]) not in shared:
+            for node in nodes:
+                _pack(node)
+        elif first.name == "view":
+            for node in nodes:
+                node.op = Reshape
+
+
+def _packing(graphs: list[Graph], node: Node) -> Any:
+    """How a node's weight would be packed: a hashable; None where it cannot be."""
+    if node.name not in PACKED or not isinstance(node.values[1], Value):
+        return None
+    weight, bias = node.values[1:3]
+    operands = [v for v in node.values[:3] if v is not None]
+    if not weight.fixed or any(v.dtype is not _C.float32 for v in operands):
+        return None
+    if bias is not None and not bias.fixed:
+        return None
+    if node.name == "linear":
+        return ("linear",) if len(weight.shape) == 2 and 0 not in weight.shape else None
+    fits = len(node.values[0].shape) == len(weight.shape) and 0 not in weight.shape
+    if node.values[_CONVOLUTION_TRANSPOSED] or not fits or _writes_results(graphs[0]):
+        return None
+    return ("convolution", node.values[_GROUPS])
+
+
+def _writes_results(graph: Graph) -> bool:
+    """Whether something is written into a result, which views of it must then show."""
+    return any(value.role == "result" for node in graph.nodes for value in node.writes)
+
+
+def _pack(node: Node) -> None:
+    op = PACKED[node.name]
+    geometry = None
+    if node.name == "convolution":
+        stride, padding, dilation = node.values[3:6]
+        count = len(node.values[1].shape) - 2
+        spread = [tuple(v) * (count if len(v) == 1 else 1) for v in (stride, padding, dilation)]
+        geometry = (*spread, node.values[_GROUPS])
+    node.op = op
+    node.values = [*node.values[:3], None, geometry, None]
+
+
+def _memory(value: Value) -> Any:
+    """What two values share where one's weight is the other's."""
+    data = value.data
+    return data.data_ptr() if data.numel() else id(data)
+
+
+class Reshape:
+    """A view where the strides allow it, as they do in the model's own layout; else a copy."""
+
+    name = "view"
+
+    @staticmethod
+    def kernel(t: Any, size: Any) -> Any:
+        view = TABLE["view"].kernel
+        try:
+            return view(t, size)
+        except RuntimeError:
+            return view(_C.contiguous(t), size)
