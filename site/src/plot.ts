@@ -166,7 +166,8 @@ export class Plot {
     }
     const words = this.unfitInWords();
     if (words) {
-      const place = { x: LEFT + 10, y: HEIGHT - BOTTOM - 9, class: "unfit" };
+      // Beside the title, clear of the line.
+      const place = { x: LEFT + 72, y: 13, class: "unfit" };
       svg("text", place, this.overlay, words);
     }
     const last = this.smoothed().at(-1);

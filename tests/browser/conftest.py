@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from demo_page import DemoPage
+from playwright.sync_api import Browser
 from serve import SiteServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -42,3 +44,11 @@ def sites() -> Iterator[dict[bool, SiteServer]]:
 def isolated(request: pytest.FixtureRequest) -> bool:
     """Whether the page may share memory with workers."""
     return request.param
+
+
+@pytest.fixture
+def fresh(browser: Browser, sites: dict[bool, SiteServer]) -> Iterator[DemoPage]:
+    """An isolated page of a test's own, on which nothing has run."""
+    page = DemoPage(browser, sites[True].url)
+    yield page
+    page.close()

@@ -47,6 +47,16 @@ class DemoPage:
         """The editor's text, of which only the visible lines are in the page."""
         return "\n".join(self.page.locator(".cm-line").all_text_contents())
 
+    def run(self, *lines: str) -> None:
+        """Writes a program of lines without indentation and waits for its end."""
+        self.write_program(*lines)
+        self.train()
+
+    @property
+    def printed(self) -> str:
+        """What the program has printed, to the letter, as far as it is kept."""
+        return self.element("output").text_content() or ""
+
     def write_program(self, *lines: str) -> None:
         """Replaces the editor's text by lines without indentation."""
         self.page.locator(".cm-content").click()

@@ -26,14 +26,6 @@ def demo(browser: Browser, sites: dict[bool, SiteServer], isolated: bool) -> Ite
     page.close()
 
 
-@pytest.fixture
-def fresh(browser: Browser, sites: dict[bool, SiteServer]) -> Iterator[DemoPage]:
-    """An isolated page of a test's own, on which nothing has run."""
-    page = DemoPage(browser, sites[True].url)
-    yield page
-    page.close()
-
-
 def figure(demo: DemoPage, name: str) -> float:
     """The number at the start of an element's text."""
     found = re.match(r"[\d,.]+", demo.text(name))
