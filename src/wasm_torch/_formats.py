@@ -50,6 +50,22 @@ def channels_last_stride(size: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides)
 
 
+def suggests_channels_last(t: Any) -> bool:
+    """Whether the strides of a 4-d or 5-d tensor say channels last, with or without gaps, as torch's
+    suggest_memory_format has it. Where sizes of 1 leave it open, they say contiguous.
+    """
+    if t.ndim not in (4, 5) or t.stride(1) == 0:
+        return False
+    least = 0
+    for d in (1, *range(t.ndim - 1, 1, -1), 0):
+        if t.shape[d] == 0 or t.stride(d) < least:
+            return False
+        if d == 0 and least == t.stride(1):
+            return False
+        least = t.stride(d) * max(t.shape[d], 1)
+    return True
+
+
 class device:
     """Where a tensor lives. There is one device, ``cpu``."""
 

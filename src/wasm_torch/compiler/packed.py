@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from wasm_torch import _C
-from wasm_torch._formats import channels_last_stride
+from wasm_torch._formats import channels_last_stride, suggests_channels_last
+from wasm_torch.ops._table import TABLE
 from wasm_torch.ops.convolution import output_size, spatial, three
 
 #: Positions of a packed node's arguments. Geometry: (stride, padding, dilation, groups), of a
@@ -68,6 +69,45 @@ class PackedLinear:
         )
         return out
 
+
+class Reshape:
+    """A view where the strides allow it, as they do in the model's own layout; else a copy."""
+
+    name = "view"
+
+    @staticmethod
+    def kernel(t: Any, size: Any) -> Any:
+        view = TABLE["view"].kernel
+        try:
+            return view(t, size)
+        except RuntimeError:
+            return view(_C.contiguous(t), size)
+
+
+class IndexSelect:
+    """The slices at an index, channels last where the tensor is."""
+
+    name = "index_select"
+
+    @staticmethod
+    def kernel(t: Any, dim: int, index: Any) -> Any:
+        select = TABLE["index_select"].kernel
+        if not suggests_channels_last(t):
+            return select(t, dim, index)
+        last, dim = t.ndim - 1, dim % t.ndim
+        inner = _permuted(t, (0, *range(2, t.ndim), 1))
+        chosen = select(inner, (0, last, *range(1, last))[dim], index)
+        return _permuted(chosen, (0, last, *range(1, last)))
+
+
+def _permuted(t: Any, dims: tuple[int, ...]) -> Any:
+    size, stride = tuple(t.shape), t.stride()
+    order = tuple(size[d] for d in dims), tuple(stride[d] for d in dims)
+    return _C.as_strided(t, *order, t.storage_offset())
+
+
+#: Rows that give up the layout of their operand, and what stands for them.
+KEEPING = {"view": Reshape, "index_select": IndexSelect}
 
 #: The rows that have a packed form.
 PACKED: dict[str, type[PackedConvolution] | type[PackedLinear]] = {

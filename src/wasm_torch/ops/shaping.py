@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wasm_torch import _C
+from wasm_torch._formats import channels_last_stride, suggests_channels_last
 from wasm_torch.ops import _kernels as k
 from wasm_torch.ops._convert import check, spread_sizes
 from wasm_torch.ops._table import FUNCTIONS, METHODS, alias, composite, op
@@ -55,13 +56,8 @@ def cat(tensors: Sequence[Any], dim: int) -> Any:
                     f"{first.shape[d]} but got size {t.shape[d]} for tensor number {i} in the list."
                 )
         size[dim] += t.shape[dim]
-    stride = None
-    if (
-        first.ndim > 1
-        and not first.is_contiguous()
-        and all(t.stride() == k.pointwise_stride(t.shape, [t]) for t in used)
-    ):
-        stride = _joined_stride(first, tuple(size))
+    last = all(suggests_channels_last(t) for t in used)
+    stride = channels_last_stride(tuple(size)) if last else None
     out = k.empty(tuple(size), dtype, stride)
     start = 0
     for t in used:
@@ -69,15 +65,6 @@ def cat(tensors: Sequence[Any], dim: int) -> Any:
             _C.copy_into(_window(out, dim, start, t.shape[dim]), t)
         start += t.shape[dim]
     return out
-
-
-def _joined_stride(first: Any, size: tuple[int, ...]) -> tuple[int, ...]:
-    order = sorted(range(first.ndim), key=lambda d: -first.stride(d))
-    strides, extent = [0] * len(size), 1
-    for d in reversed(order):
-        strides[d] = extent
-        extent *= max(size[d], 1)
-    return tuple(strides)
 
 
 def _cat_backward(grad: Any, sizes: Sequence[Any], dim: int) -> list[Any]:

@@ -10,8 +10,7 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.compiler.graph import Graph, Node, Value
-from wasm_torch.compiler.packed import PACKED
-from wasm_torch.ops._table import TABLE
+from wasm_torch.compiler.packed import KEEPING, PACKED
 
 _CONVOLUTION_TRANSPOSED, _GROUPS = 6, 8
 
@@ -42,9 +41,9 @@ def _rewrite(graphs: list[Graph], shared: set[Any]) -> None:
         if _packing(graphs, first) is not None and _memory(first.values[1]) not in shared:
             for node in nodes:
                 _pack(node)
-        elif first.name == "view":
+        elif first.name in KEEPING and not _writes_results(graphs[0]):
             for node in nodes:
-                node.op = Reshape
+                node.op = KEEPING[first.name]
 
 
 def _packing(graphs: list[Graph], node: Node) -> Any:
@@ -86,17 +85,3 @@ def _memory(value: Value) -> Any:
     """What two values share where one's weight is the other's."""
     data = value.data
     return data.data_ptr() if data.numel() else id(data)
-
-
-class Reshape:
-    """A view where the strides allow it, as they do in the model's own layout; else a copy."""
-
-    name = "view"
-
-    @staticmethod
-    def kernel(t: Any, size: Any) -> Any:
-        view = TABLE["view"].kernel
-        try:
-            return view(t, size)
-        except RuntimeError:
-            return view(_C.contiguous(t), size)
