@@ -219,6 +219,13 @@ typedef enum wt_field_kind {
 #define WT_ARGS_conv_packed(F)                                                      \
   F(TENSOR, out) F(TENSOR, input) F(TENSOR, weight) F(TENSOR, bias)                 \
   F(TENSOR, residual) WT_CONV_GEOMETRY(F) F(WORD, activation) F(DOUBLE, p0) F(DOUBLE, p1)
+/* The same with a weight in 8 bits, and inputs that it turns to 8 bits (kernels/src/packed/int8.h).
+ * weight int8 (panels, taps, C / 4, 8, 4), scale float32 (O), weight_sums int32 (O); one group. */
+#define WT_ARGS_conv_int8(F)                                                        \
+  F(TENSOR, out) F(TENSOR, input) F(TENSOR, weight) F(TENSOR, scale)                \
+  F(TENSOR, weight_sums) F(TENSOR, bias) F(TENSOR, residual) F(WORD, kernel0)       \
+  F(WORD, kernel1) F(WORD, kernel2) WT_CONV_GEOMETRY(F) F(WORD, activation)         \
+  F(DOUBLE, p0) F(DOUBLE, p1)
 #define WT_ARGS_pack_weight(F) F(TENSOR, weight) F(WORD, groups)
 
 /* Pooling over (N, C, D, H, W). Indices are int64, flat in the D*H*W plane, as torch returns. */
@@ -375,7 +382,7 @@ typedef enum wt_field_kind {
   K(lu_factor, 1) K(lu_permutation, 1) K(solve_triangular, 1) K(cholesky, 1) K(geqrf, 1)          \
   K(apply_reflectors, 1) K(eigh, 1) K(svd, 1) K(ldl_factor, 1) K(ldl_solve, 1)        \
   K(attention, 1) K(lstm_sequence, 1) K(gru_sequence, 1)                                  \
-  K(conv_packed, 1) K(pack_weight, 1)
+  K(conv_packed, 1) K(pack_weight, 1) K(conv_int8, 1)
 
 #define WT_STRUCT_FIELD(kind, name) WT_FIELD_TYPE_##kind name;
 #define K(kernel, version)            \

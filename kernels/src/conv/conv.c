@@ -141,6 +141,7 @@ static int prepare_parameters(wt_tensor *weight, const wt_tensor *bias, const vo
 }
 
 /* ---- solvers ------------------------------------------------------------------------------- */
+#if !WT_USE_REFERENCE
 /* Whether some grid point finds a tap of the axis within the input. */
 static bool is_read(const wt_conv_axis *axis, wt_word tap) {
   wt_word first = axis->offset_first + tap * axis->offset_step;
@@ -157,6 +158,7 @@ static void drop_unread_taps(wt_conv_axis *axis) {
     axis->taps--;
   }
 }
+#endif
 
 static int correlate(const wt_correlation *whole) {
 #if WT_USE_REFERENCE

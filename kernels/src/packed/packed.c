@@ -7,29 +7,30 @@ static bool is_channels_last(const wt_tensor *tensor) {
   return tensor->size[1] == 1 || tensor->stride[1] == 1;
 }
 
-/* Fields are counted from 1 in the order of the kernel's list. */
-static int check_tensors(const wt_conv_packed_args *args) {
-  const wt_tensor *const tensors[] = {&args->out, &args->input, &args->weight};
-  for (int i = 0; i < 3; i++) {
-    if (tensors[i]->dtype != WT_FLOAT32)
-      return wt_fail(WT_UNSUPPORTED_DTYPE, tensors[i]->dtype, 0, 0);
-    if (tensors[i]->ndim != 5) return wt_fail(WT_BAD_ARGUMENT, i + 1, tensors[i]->ndim, 0);
-  }
-  const wt_tensor *out = &args->out, *input = &args->input, *weight = &args->weight;
-  if (!is_channels_last(out)) return wt_fail(WT_BAD_ARGUMENT, 1, out->stride[1], 0);
-  if (!is_channels_last(input)) return wt_fail(WT_BAD_ARGUMENT, 2, input->stride[1], 0);
-  if (args->groups < 1 || weight->size[0] % args->groups != 0 || out->size[1] != weight->size[0] ||
-      input->size[1] != weight->size[1] * args->groups || out->size[0] != input->size[0] ||
-      !wt_is_contiguous(weight))
-    return wt_fail(WT_BAD_ARGUMENT, 3, args->groups, 0);
-  const wt_tensor *bias = &args->bias, *residual = &args->residual;
+static int check_point_rows(const wt_tensor *tensor, wt_word field) {
+  if (tensor->dtype != WT_FLOAT32) return wt_fail(WT_UNSUPPORTED_DTYPE, tensor->dtype, 0, 0);
+  if (tensor->ndim != 5) return wt_fail(WT_BAD_ARGUMENT, field, tensor->ndim, 0);
+  if (!is_channels_last(tensor)) return wt_fail(WT_BAD_ARGUMENT, field, tensor->stride[1], 0);
+  return WT_OK;
+}
+
+/* Fields are counted from 1 in the order of conv_packed's list. */
+static int check_tensors(const wt_packed_problem *problem, const wt_tensor *bias) {
+  const wt_tensor *out = problem->out, *input = problem->input, *residual = problem->residual;
+  int status = check_point_rows(out, 1);
+  if (status == WT_OK) status = check_point_rows(input, 2);
+  if (status != WT_OK) return status;
+  if (out->size[1] != problem->filters * problem->groups ||
+      input->size[1] != problem->channels * problem->groups || out->size[0] != input->size[0])
+    return wt_fail(WT_BAD_ARGUMENT, 3, problem->groups, 0);
   if (wt_is_present(bias) && (bias->dtype != WT_FLOAT32 || bias->ndim != 1 ||
-                              bias->size[0] != weight->size[0] || !wt_is_contiguous(bias)))
+                              bias->size[0] != out->size[1] || !wt_is_contiguous(bias)))
     return wt_fail(WT_BAD_ARGUMENT, 4, bias->ndim, 0);
-  if (!wt_is_present(residual)) return WT_OK;
-  bool fits = residual->dtype == WT_FLOAT32 && residual->ndim == 5 && is_channels_last(residual);
-  for (int d = 0; fits && d < 5; d++) fits = residual->size[d] == out->size[d];
-  return fits ? WT_OK : wt_fail(WT_BAD_ARGUMENT, 5, residual->ndim, 0);
+  if (!residual) return WT_OK;
+  status = check_point_rows(residual, 5);
+  for (int d = 0; status == WT_OK && d < 5; d++)
+    if (residual->size[d] != out->size[d]) status = wt_fail(WT_BAD_ARGUMENT, 5, d, 0);
+  return status;
 }
 
 static int check_geometry(const wt_packed_problem *problem) {
@@ -39,7 +40,7 @@ static int check_geometry(const wt_packed_problem *problem) {
       return wt_fail(WT_BAD_ARGUMENT, 7 + d, problem->stride[d], 0);
     wt_word reach = (problem->out->size[2 + d] - 1) * problem->stride[d] +
                     (problem->kernel[d] - 1) * problem->dilation[d] + 1;
-    if (reach > problem->input->size[2 + d] + 2 * problem->pad[d])
+    if (problem->out->numel > 0 && reach > problem->input->size[2 + d] + 2 * problem->pad[d])
       return wt_fail(WT_BAD_ARGUMENT, 1, problem->out->size[2 + d], 0);
   }
   return WT_OK;
@@ -66,12 +67,30 @@ static int set_activation(wt_packed_problem *problem, wt_word op, double p0, dou
       break;
   }
   wt_row_choice choice = wt_choose_unary(op, WT_FLOAT32);
-  if (choice.entry.row == NULL || choice.compute != WT_FLOAT32 || choice.result != WT_FLOAT32)
+  if (choice.entry.row == NULL || choice.result != choice.compute)
     return wt_fail(WT_BAD_ARGUMENT, 16, op, 0);
   problem->activation = choice.entry.row;
+  problem->in_double = choice.compute == WT_FLOAT64;
   problem->p0 = p0;
   problem->p1 = p1;
   return WT_OK;
+}
+
+int wt_activate(const wt_packed_problem *problem, float *row, wt_word count) {
+  wt_row_call call = {
+      .out = row, .in = {row}, .step = {1}, .count = count, .p0 = problem->p0, .p1 = problem->p1};
+  if (!problem->in_double) return problem->activation(&call);
+  double part[64];
+  call.out = part;
+  call.in[0] = part;
+  int status = WT_OK;
+  for (; count > 0 && status == WT_OK; count -= call.count, row += call.count) {
+    call.count = count < 64 ? count : 64;
+    for (wt_word i = 0; i < call.count; i++) part[i] = row[i];
+    status = problem->activation(&call);
+    for (wt_word i = 0; i < call.count; i++) row[i] = (float)part[i];
+  }
+  return status;
 }
 
 void wt_tap_rows(const wt_packed_problem *problem, const wt_points *point, const float *zeros,
@@ -94,31 +113,39 @@ void wt_tap_rows(const wt_packed_problem *problem, const wt_points *point, const
   }
 }
 
+int wt_packed_complete(wt_packed_problem *problem, const wt_tensor *bias, wt_word activation,
+                       double p0, double p1) {
+  if (problem->residual && !wt_is_present(problem->residual)) problem->residual = NULL;
+  problem->bias = wt_is_present(bias) ? (const float *)bias->data : NULL;
+  int status = check_tensors(problem, bias);
+  if (status == WT_OK) status = check_geometry(problem);
+  if (status == WT_OK) status = set_activation(problem, activation, p0, p1);
+  problem->taps = problem->kernel[0] * problem->kernel[1] * problem->kernel[2];
+  problem->depth = problem->taps * problem->channels;
+  problem->points = problem->out->size[1] > 0 ? problem->out->numel / problem->out->size[1] : 0;
+  return status;
+}
+
 WT_KERNEL(conv_packed, 1) {
   const wt_conv_packed_args *args = arguments;
-  int status = check_tensors(args);
-  if (status != WT_OK) return status;
   const wt_tensor *weight = &args->weight;
-  wt_packed_problem problem = {
-      .groups = args->groups,
-      .channels = weight->size[1],
-      .filters = weight->size[0] / args->groups,
-      .kernel = {weight->size[2], weight->size[3], weight->size[4]},
-      .stride = {args->stride0, args->stride1, args->stride2},
-      .pad = {args->pad0, args->pad1, args->pad2},
-      .dilation = {args->dilation0, args->dilation1, args->dilation2},
-      .out = &args->out,
-      .input = &args->input,
-      .residual = wt_is_present(&args->residual) ? &args->residual : NULL,
-      .weight = (const float *)weight->data,
-      .bias = wt_is_present(&args->bias) ? (const float *)args->bias.data : NULL};
-  if (args->out.numel == 0) return WT_OK;
-  status = check_geometry(&problem);
-  if (status == WT_OK) status = set_activation(&problem, args->activation, args->p0, args->p1);
-  if (status != WT_OK) return status;
-  problem.taps = problem.kernel[0] * problem.kernel[1] * problem.kernel[2];
-  problem.depth = problem.taps * problem.channels;
-  problem.points = args->out.numel / args->out.size[1];
+  if (weight->dtype != WT_FLOAT32) return wt_fail(WT_UNSUPPORTED_DTYPE, weight->dtype, 0, 0);
+  if (weight->ndim != 5 || !wt_is_contiguous(weight) || args->groups < 1 ||
+      weight->size[0] % args->groups != 0)
+    return wt_fail(WT_BAD_ARGUMENT, 3, args->groups, 0);
+  wt_packed_problem problem = {.groups = args->groups,
+                               .channels = weight->size[1],
+                               .filters = weight->size[0] / args->groups,
+                               .kernel = {weight->size[2], weight->size[3], weight->size[4]},
+                               .stride = {args->stride0, args->stride1, args->stride2},
+                               .pad = {args->pad0, args->pad1, args->pad2},
+                               .dilation = {args->dilation0, args->dilation1, args->dilation2},
+                               .out = &args->out,
+                               .input = &args->input,
+                               .residual = &args->residual,
+                               .weight = (const float *)weight->data};
+  int status = wt_packed_complete(&problem, &args->bias, args->activation, args->p0, args->p1);
+  if (status != WT_OK || args->out.numel == 0) return status;
 #if WT_USE_REFERENCE
   return wt_packed_reference(&problem);
 #else

@@ -28,8 +28,13 @@ typedef struct wt_packed_problem {
   const float *weight, *bias;              /* bias NULL: there is none */
   float low, high;                         /* what results are clamped to */
   wt_row activation;                       /* applied to rows of results, or NULL */
+  bool in_double;                          /* it computes in float64 */
   double p0, p1;
 } wt_packed_problem;
+
+/* Checks a problem that has its tensors, sizes and geometry, and derives the rest of it. */
+int wt_packed_complete(wt_packed_problem *problem, const wt_tensor *bias, wt_word activation,
+                       double p0, double p1);
 
 static inline bool wt_is_depthwise(const wt_packed_problem *problem) {
   return problem->groups > 1 && problem->channels == 1 && problem->filters == 1;
@@ -72,10 +77,7 @@ static inline float *wt_point_row(const wt_tensor *tensor, const wt_points *p) {
 void wt_tap_rows(const wt_packed_problem *problem, const wt_points *point, const float *zeros,
                  const float **address, wt_word pitch);
 
-/* The activation over `count` results in place. */
-static inline int wt_activate(const wt_packed_problem *problem, float *row, wt_word count) {
-  return problem->activation(&(wt_row_call){
-      .out = row, .in = {row}, .step = {1}, .count = count, .p0 = problem->p0, .p1 = problem->p1});
-}
+/* The activation over `count` results in place. Returns a wt_status. */
+int wt_activate(const wt_packed_problem *problem, float *row, wt_word count);
 
 #endif
