@@ -38,6 +38,7 @@ int wt_plan_begin(wt_plan *plan, const wt_tensor *out, int row_dtype) {
   plan->ndim = (int)out->ndim;
   plan->entry = (wt_row_entry){NULL, WT_GRAIN_CHEAP};
   plan->p0 = plan->p1 = 0;
+  plan->program = NULL;
   for (int d = 0; d < plan->ndim; d++) plan->size[d] = out->size[plan->ndim - 1 - d];
   add_operand(plan, out, wt_dtype_size(row_dtype));
   wt_operand *operand = &plan->operand[0];
@@ -164,7 +165,7 @@ static access access_of(const wt_plan *plan, int k, wt_word n0, wt_word n1) {
   bool rows_join = n1 == 1 || (n0 == plan->size[0] && s1 == n0 * element);
   if (operand->raw && (s0 == element || n0 == 1) && rows_join) return IN_PLACE;
   /* Unary rows read their operand element by element. */
-  bool may_repeat = k > 0 && plan->operands > 2;
+  bool may_repeat = k > 0 && (plan->operands > 2 || plan->program != NULL);
   if (may_repeat && (s0 == 0 || plan->size[0] == 1) && (n1 == 1 || s1 == 0)) return REPEATED;
   return BUFFERED;
 }
@@ -192,15 +193,18 @@ static void choose_blocks(walk *walk) {
     walk->block0 = smaller(n0, LONG_ROW);
     walk->block1 = 1;
   } else {
-    walk->block0 = smaller(n0, is_transposing(plan) ? BLOCK_SIDE : BLOCK);
-    walk->block1 = smaller(n1, BLOCK / walk->block0);
+    /* The elements of a program have four bytes at most. */
+    wt_word block = plan->program != NULL ? 2 * BLOCK : BLOCK;
+    walk->block0 = smaller(n0, is_transposing(plan) ? BLOCK_SIDE : block);
+    walk->block1 = smaller(n1, block / walk->block0);
   }
 }
 
 static int run_row_block(const walk *walk, char *const data[], wt_word n0, wt_word n1) {
   _Alignas(16) char buffers[WT_MAX_OPERANDS][BLOCK * 8];
   const wt_plan *plan = walk->plan;
-  wt_row_call call = {.count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1};
+  wt_row_call call = {
+      .count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1, .program = plan->program};
   for (int k = 1; k < plan->operands; k++) {
     const wt_operand *operand = &plan->operand[k];
     wt_word element = operand->element;

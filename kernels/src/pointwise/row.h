@@ -14,14 +14,17 @@
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 /* in[k] has `count` elements where step[k] is 1; where it is 0 it holds WT_SPLAT_BYTES of one
- * repeated element. p0, p1 are the operator's parameters (alpha is p0). */
+ * repeated element. p0, p1 are the operator's parameters (alpha is p0). `program` is that of a row
+ * which runs one (program.c). */
 #define WT_SPLAT_BYTES 16
+#define WT_MAX_ROW_INPUTS WT_PROGRAM_INPUTS
 typedef struct wt_row_call {
   void *out;
-  const void *in[3];
-  wt_word step[3];
+  const void *in[WT_MAX_ROW_INPUTS];
+  wt_word step[WT_MAX_ROW_INPUTS];
   wt_word count;
   double p0, p1;
+  const void *program;
 } wt_row_call;
 
 /* Returns a wt_status. */
@@ -92,7 +95,7 @@ wt_move wt_move_between(int target, int source);
 wt_move wt_move_raw(size_t element);
 
 /* ---- plans ---------------------------------------------------------------------------------- */
-#define WT_MAX_OPERANDS 4
+#define WT_MAX_OPERANDS (1 + WT_MAX_ROW_INPUTS)
 typedef struct wt_operand {
   char *data;
   wt_move move;                /* between the tensor's dtype and the row's */
@@ -108,6 +111,7 @@ typedef struct wt_plan {
   wt_operand operand[WT_MAX_OPERANDS];
   wt_row_entry entry; /* row NULL: operand 1 is moved to operand 0 by operand[0].move */
   double p0, p1;
+  const void *program; /* NULL but for the row that runs programs, whose inputs may all repeat */
 } wt_plan;
 
 /* Starts a plan whose row writes `row_dtype` elements for `out`. Both return a wt_status. */
