@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from wasm_torch.compiler.expressions import Expression, add, largest
 from wasm_torch.compiler.expressions import aligned as aligned_expression
-from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
+from wasm_torch.compiler.plan_tensor import Buffer
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import ALIGNMENT, aligned
 
@@ -21,6 +21,7 @@ from wasm_torch.compiler.weights import ALIGNMENT, aligned
 _ELEMENTWISE = {
     "unary_contiguous": ("self",),
     "binary_contiguous": ("self", "other"),
+    "pointwise_program": tuple(f"in{k}" for k in range(8)),
 }
 
 
@@ -113,7 +114,7 @@ def _share(
         out = tensors.get("out")
         for name in _ELEMENTWISE.get(launch.kernel, ()):
             operand = tensors.get(name)
-            if out is None or operand is None or not interchangeable(out, operand):
+            if out is None or operand is None or not may_replace(launch, name):
                 continue
             own, other = blocks.get(id(out.buffer)), blocks.get(id(operand.buffer))
             if own is None or other is None or own is other:
@@ -126,9 +127,20 @@ def _share(
                 break
 
 
-def interchangeable(a: PlanTensor, b: PlanTensor) -> bool:
-    """Whether each tensor fills its buffer, and one could lie in the place of the other."""
-    return a.whole and b.whole and a.nbytes == b.nbytes and a.itemsize == b.itemsize
+def may_replace(launch: Launch, name: str) -> bool:
+    """Whether the result of a launch could lie in the place of its operand ``name``.
+
+    Each fills its buffer in the same order, and so does every other view of the operand's.
+    """
+    tensors = dict(launch.tensors())
+    out, operand = tensors["out"], tensors[name]
+    views = [tensor for tensor in tensors.values() if tensor.buffer is operand.buffer]
+    return (
+        out.whole
+        and all(view.whole for view in views)
+        and out.nbytes == operand.nbytes
+        and out.itemsize == operand.itemsize
+    )
 
 
 def _first_fit(block: Block, placed: list[Block]) -> int:

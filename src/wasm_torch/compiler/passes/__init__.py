@@ -1,7 +1,8 @@
 """Rewrites of graphs: each pass is one file with a function ``run(graphs)`` that can be left out.
 
 A pass takes the graphs of one method at several sizes of its inputs, which are alike (family.py),
-and leaves them alike: what it does, it does in all of them.
+and leaves them alike: what it does, it does in all of them. A pass over launches does the same with
+what the graphs were lowered to, and may add constants to the weights of each.
 """
 
 from __future__ import annotations
@@ -9,19 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wasm_torch.compiler.graph import Graph
-from wasm_torch.compiler.passes import constant_folding, dead_code, fold_batch_norm
+from wasm_torch.compiler.passes import (
+    constant_folding,
+    dead_code,
+    fold_batch_norm,
+    fuse_pointwise,
+)
+from wasm_torch.compiler.record import Launch
+from wasm_torch.compiler.weights import Weights
 
 Pass = Callable[[list[Graph]], None]
+LaunchPass = Callable[[list[list[Launch]], list[Weights]], None]
 
 _ALL: tuple[Pass, ...] = (constant_folding.run, fold_batch_norm.run, dead_code.run)
 
 #: The passes of each level, in order. The memory plan reuses memory in place from O1 on. O3 is
-#: every pass there is; none is yet costly enough to be left out of O2.
+#: every pass there is.
 LEVELS: dict[str, tuple[Pass, ...]] = {
     "O0": (),
     "O1": (constant_folding.run, dead_code.run),
     "O2": _ALL,
     "O3": _ALL,
+}
+
+#: The passes over launches of each level.
+LAUNCH_LEVELS: dict[str, tuple[LaunchPass, ...]] = {
+    "O0": (),
+    "O1": (),
+    "O2": (),
+    "O3": (fuse_pointwise.run,),
 }
 
 
