@@ -41,6 +41,7 @@ _BOOL_BINARY = {
     )
 }
 _WHERE = _C.TERNARY["where"]
+_POSITIVE = _C.UNARY["positive"]  # in place of a copy
 
 #: Fields that kernels only read, with one exception; any other one may be written.
 _READ = frozenset(
@@ -117,10 +118,12 @@ def _step(launch: Launch) -> _Step | None:
         p0, p1 = fields["alpha"], 0.0
     elif kernel == "ternary":
         operands, p0, p1 = (fields["a"], fields["b"], fields["c"]), fields["value"], 0.0
+    elif kernel == "copy":
+        operands, p0, p1 = (fields["self"],), 0.0, 0.0
     else:
         return None
-    kind = len(operands) - 1
-    step = _Step(kind, fields["op"], operands, fields["out"], float(p0), float(p1), flat)
+    kind, op = len(operands) - 1, fields.get("op", _POSITIVE)
+    step = _Step(kind, op, operands, fields["out"], float(p0), float(p1), flat)
     return step if _is_known(step) else None
 
 
