@@ -71,9 +71,7 @@ static int run_one(const machine *m, const int32_t *code, wt_tensor out) {
 static bool unary_gives_bool(int op) {
   return op == WT_UNARY_logical_not || (op >= WT_UNARY_isnan && op <= WT_UNARY_signbit);
 }
-static bool binary_gives_bool(int op) {
-  return op >= WT_BINARY_eq && op <= WT_BINARY_logical_xor;
-}
+static bool binary_gives_bool(int op) { return op >= WT_BINARY_eq && op <= WT_BINARY_logical_xor; }
 
 /* A random operand of the dtype, or -100 where there is none. */
 static int32_t pick(check_random *random, const machine *m, int dtype) {
@@ -263,11 +261,30 @@ TEST(pointwise_program_refuses_what_is_no_program) {
     int step, word;
     int32_t value;
   } damage[] = {
-      {0, 0, 3},  {0, 0, -1}, {0, 1, WT_BINARY_COUNT}, {0, 1, -1},        {0, 1, WT_BINARY_gcd},
-      {0, 2, -1}, {0, 2, 16}, {0, 2, -2},              {0, 3, 2},         {0, 3, 24},
-      {0, 3, 8},  {0, 4, 10}, {0, 4, -5},              {0, 4, INT32_MIN}, {0, 3, INT32_MAX},
-      {0, 6, 4},  {0, 6, -1}, {0, 7, 4},               {2, 2, 0},         {2, 4, 10},
-      {2, 7, -1}, {1, 1, 99}, {2, 1, WT_BINARY_lt},    {1, 1, WT_UNARY_isnan},
+      {0, 0, 3},
+      {0, 0, -1},
+      {0, 1, WT_BINARY_COUNT},
+      {0, 1, -1},
+      {0, 1, WT_BINARY_gcd},
+      {0, 2, -1},
+      {0, 2, 16},
+      {0, 2, -2},
+      {0, 3, 2},
+      {0, 3, 24},
+      {0, 3, 8},
+      {0, 4, 10},
+      {0, 4, -5},
+      {0, 4, INT32_MIN},
+      {0, 3, INT32_MAX},
+      {0, 6, 4},
+      {0, 6, -1},
+      {0, 7, 4},
+      {2, 2, 0},
+      {2, 4, 10},
+      {2, 7, -1},
+      {1, 1, 99},
+      {2, 1, WT_BINARY_lt},
+      {1, 1, WT_UNARY_isnan},
   };
   for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
     script s = good;
@@ -301,7 +318,7 @@ TEST(pointwise_program_survives_any_numbers) {
     for (wt_word i = 0; i < s.steps; i++) {
       for (int k = 0; k < WT_STEP_WORDS; k++) {
         s.code[i][k] = (int32_t)(check_integer(&random, 0, 9) == 0 ? (int64_t)check_next(&random)
-                                 : k == 1 ? check_integer(&random, -1, 90)
+                                 : k == 1                          ? check_integer(&random, -1, 90)
                                           : check_integer(&random, -2, k > 2 ? 3 : 2));
       }
     }

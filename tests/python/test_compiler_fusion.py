@@ -76,6 +76,7 @@ def lstm_cell(gates: Any, cell: Any) -> Any:
 
 
 def layer_scale(x: Any, gamma: Any, y: Any) -> Any:
+    """Reads across the order of the output, which is left to the steps one by one."""
     return (x * gamma).permute(0, 3, 1, 2) + y
 
 
@@ -114,14 +115,14 @@ PATTERNS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int, int]] 
     "gate": (gate, [(2, 300), (2, 300)], 3, 1),
     "rotary": (rotary, [(2, 3, 7, 8), (7, 8), (7, 8)], 6, 3),
     "lstm cell": (lstm_cell, [(3, 32), (3, 8)], 9, 2),
-    "layer scale": (layer_scale, [(2, 9, 9, 5), (5,), (2, 5, 9, 9)], 3, 2),
+    "layer scale": (layer_scale, [(2, 9, 9, 5), (5,), (2, 5, 9, 9)], 3, 3),
     "where": (chosen, [(4, 33), (33,)], 12, 2),
     "an output within": (stays_where_read, [(41,)], 5, 2),
     "reshaped": (reshaped, [(3, 4, 5)], 4, 1),
     "changed between": (changed_between, [(3, 4)], 5, 4),
     "sums between": (summed, [(3, 50)], 7, 3),
     "one number": (lambda x: (x * 2 + 1).exp(), [()], 3, 1),
-    "transposed": (lambda x, y: (x.t() * y + x.t()).relu(), [(70, 90), (90, 70)], 4, 1),
+    "transposed": (lambda x, y: (x.t() * y + x.t()).relu(), [(70, 90), (90, 70)], 4, 3),
     "expanded": (lambda x: (x.expand(6, 80) * 2).exp() + 1, [(6, 1)], 3, 1),
     "hardswish": (lambda x: x * F.relu6(x + 3) / 6, [(3, 8, 7, 7)], 4, 1),
 }

@@ -203,8 +203,7 @@ static void choose_blocks(walk *walk) {
 static int run_row_block(const walk *walk, char *const data[], wt_word n0, wt_word n1) {
   _Alignas(16) char buffers[WT_MAX_OPERANDS][BLOCK * 8];
   const wt_plan *plan = walk->plan;
-  wt_row_call call = {
-      .count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1, .program = plan->program};
+  wt_row_call call = {.count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1, .program = plan->program};
   for (int k = 1; k < plan->operands; k++) {
     const wt_operand *operand = &plan->operand[k];
     wt_word element = operand->element;
@@ -315,7 +314,7 @@ static void run_dense(void *context, wt_word begin, wt_word end, int thread) {
   if (status != WT_OK) atomic_store(&walk->status, status);
 }
 
-int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[4], int inputs) {
+int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[], int inputs) {
   int status;
   if (call->count <= entry.grain) {
     status = entry.row(call);

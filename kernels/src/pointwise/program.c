@@ -57,8 +57,8 @@ static void fetch(const frame *frame, const step *step, int k, wt_row_call *call
     call->step[k] = 0;
   } else if (operand < WT_PROGRAM_INPUTS) {
     call->step[k] = frame->block->step[operand];
-    call->in[k] = (const char *)frame->block->in[operand] +
-                  frame->begin * call->step[k] * step->bytes[k];
+    call->in[k] =
+        (const char *)frame->block->in[operand] + frame->begin * call->step[k] * step->bytes[k];
   } else {
     call->in[k] = register_at(frame, operand - WT_PROGRAM_INPUTS);
     call->step[k] = !frame->repeats[operand - WT_PROGRAM_INPUTS];
@@ -97,8 +97,8 @@ static int run_step(frame *frame, const step *step) {
   }
   wt_word bytes = step->result_bytes;
   bool last = step->result == TO_OUT;
-  char *out = last ? (char *)frame->block->out + frame->begin * bytes
-                   : register_at(frame, step->result);
+  char *out =
+      last ? (char *)frame->block->out + frame->begin * bytes : register_at(frame, step->result);
   call.out = out;
   if (repeats) call.count = 1;
   int status = step->widen == NULL ? step->row(&call) : run_wide(step, &call);
@@ -256,19 +256,48 @@ static int read_program(const wt_pointwise_program_args *args, program *program)
   return WT_OK;
 }
 
-WT_KERNEL(pointwise_program, 1) {
-  const wt_pointwise_program_args *args = arguments;
+/* Whether all inputs lie densely like out, as those of most programs do: then no plan is wanted. */
+static bool is_dense(const wt_pointwise_program_args *args) {
+  const wt_tensor *tensors = &args->out;
+  for (int k = 0; k < FIRST_INPUT + WT_PROGRAM_INPUTS && wt_is_present(&tensors[k]); k++) {
+    if (!wt_is_contiguous(&tensors[k]) || tensors[k].ndim != args->out.ndim) return false;
+    for (wt_word d = 0; d < args->out.ndim; d++) {
+      if (tensors[k].size[d] != args->out.size[d]) return false;
+    }
+  }
+  return true;
+}
+
+static int run_dense(const wt_pointwise_program_args *args, const program *program) {
+  wt_row_call call = {.out = (void *)args->out.data, .count = args->out.numel, .program = program};
+  uint8_t elements[1 + WT_PROGRAM_INPUTS] = {(uint8_t)wt_dtype_size(args->out.dtype)};
   const wt_tensor *inputs = &args->in0;
-  program program;
-  int status = read_program(args, &program);
-  if (status != WT_OK) return status;
+  int count = 0;
+  for (; count < WT_PROGRAM_INPUTS && wt_is_present(&inputs[count]); count++) {
+    call.in[count] = (const void *)inputs[count].data;
+    call.step[count] = 1;
+    elements[count + 1] = (uint8_t)wt_dtype_size(inputs[count].dtype);
+  }
+  return wt_row_run((wt_row_entry){run_program, program->grain}, &call, elements, count);
+}
+
+static int run_strided(const wt_pointwise_program_args *args, const program *program) {
+  const wt_tensor *inputs = &args->in0;
   wt_plan plan;
-  status = wt_plan_begin(&plan, &args->out, (int)args->out.dtype);
+  int status = wt_plan_begin(&plan, &args->out, (int)args->out.dtype);
   for (int k = 0; k < WT_PROGRAM_INPUTS && wt_is_present(&inputs[k]) && status == WT_OK; k++) {
     status = wt_plan_input(&plan, &inputs[k], (int)inputs[k].dtype);
   }
   if (status != WT_OK) return status;
-  plan.entry = (wt_row_entry){run_program, program.grain};
-  plan.program = &program;
+  plan.entry = (wt_row_entry){run_program, program->grain};
+  plan.program = program;
   return wt_plan_run(&plan);
+}
+
+WT_KERNEL(pointwise_program, 1) {
+  const wt_pointwise_program_args *args = arguments;
+  program program;
+  int status = read_program(args, &program);
+  if (status != WT_OK) return status;
+  return is_dense(args) ? run_dense(args, &program) : run_strided(args, &program);
 }

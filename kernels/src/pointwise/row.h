@@ -62,7 +62,7 @@ extern const wt_row_entry wt_int64_binary_rows[WT_BINARY_COUNT];
 
 /* Runs a row over dense operands, on several threads from `grain` elements on. `elements` are the
  * bytes of one element of out and of each input. */
-int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[4], int inputs);
+int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[], int inputs);
 
 /* Fills WT_SPLAT_BYTES at `splat` with the element at `value`. */
 void wt_splat(void *splat, const void *value, size_t element);

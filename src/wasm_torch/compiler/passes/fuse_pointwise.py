@@ -220,6 +220,7 @@ class _Fusion:
             and not self._overtaken(time, larger)
             and all(self._is_read_alike(time, group, sample) for sample in self._samples)
             and all(self._frame(larger, sample) is not None for sample in self._samples)
+            and not any(self._transposes(larger, sample) for sample in self._samples)
             and self._program(larger) is not None
         )
 
@@ -252,6 +253,18 @@ class _Fusion:
         if len(counts) > 1 or len(shapes) > 1:
             return None
         return shapes.pop() if shapes else (counts.pop(),)
+
+    def _transposes(self, group: list[int], sample: int) -> bool:
+        """Whether the group reads a tensor across the order of its output.
+
+        That goes through small blocks, in which a program is slower than its steps are apart.
+        """
+        out = self._view(group, self._at(group[-1], sample).out, sample)
+        inputs = (
+            self._view(group, self._at(time, sample).operands[k], sample)
+            for time, k in self._inputs(group).values()
+        )
+        return any(_fastest(t) not in (None, _fastest(out)) for t in inputs)
 
     # ---- programs --------------------------------------------------------------------------------
     def _inputs(self, group: list[int]) -> dict[Any, tuple[int, int]]:
@@ -366,6 +379,14 @@ class _Registers:
         self._free = sorted({*self._free, *dying} - {taken})
         self._held[id(step.out.buffer)] = taken
         return taken
+
+
+def _fastest(tensor: PlanTensor) -> int | None:
+    """The dimension along which elements lie closest; None where the tensor repeats some."""
+    steps = [
+        (s, d) for d, (n, s) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)) if n != 1
+    ]
+    return min(steps)[1] if steps and min(steps)[0] > 0 else None
 
 
 def _same_order(a: PlanTensor, b: PlanTensor) -> bool:
