@@ -5,6 +5,9 @@
 
 /* Elements of a block whose operands pass through buffers, and the side of a transposing one. */
 #define BLOCK 256
+/* The same for programs, whose steps want long rows; their elements have four bytes at most. */
+#define PROGRAM_BLOCK 1024
+#define BUFFER_BYTES 4096
 #define BLOCK_SIDE 16
 #define COPY_SIDE 32
 /* Elements of a row whose operands are all used in place. */
@@ -189,19 +192,19 @@ static void choose_blocks(walk *walk) {
   }
   bool buffered = false;
   for (int k = 0; k < plan->operands; k++) buffered |= access_of(plan, k, n0, 1) == BUFFERED;
-  if (!buffered && (n0 >= SHORT_ROW || n1 == 1)) {
+  wt_word block = plan->program != NULL ? PROGRAM_BLOCK : BLOCK;
+  wt_word short_row = plan->program != NULL ? PROGRAM_BLOCK / 2 : SHORT_ROW;
+  if (!buffered && (n0 >= short_row || n1 == 1)) {
     walk->block0 = smaller(n0, LONG_ROW);
     walk->block1 = 1;
   } else {
-    /* The elements of a program have four bytes at most. */
-    wt_word block = plan->program != NULL ? 2 * BLOCK : BLOCK;
     walk->block0 = smaller(n0, is_transposing(plan) ? BLOCK_SIDE : block);
     walk->block1 = smaller(n1, block / walk->block0);
   }
 }
 
 static int run_row_block(const walk *walk, char *const data[], wt_word n0, wt_word n1) {
-  _Alignas(16) char buffers[WT_MAX_OPERANDS][BLOCK * 8];
+  _Alignas(16) char buffers[WT_MAX_OPERANDS][BUFFER_BYTES];
   const wt_plan *plan = walk->plan;
   wt_row_call call = {.count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1, .program = plan->program};
   for (int k = 1; k < plan->operands; k++) {

@@ -89,7 +89,13 @@ static int run_wide(const step *step, const wt_row_call *call) {
 }
 
 static int run_step(frame *frame, const step *step) {
-  wt_row_call call = {.count = frame->count, .p0 = step->p0, .p1 = step->p1};
+  /* Of eight inputs, a step reads three at most; a predicate asks whether there is a second. */
+  wt_row_call call;
+  call.in[1] = NULL;
+  call.step[1] = 0;
+  call.count = frame->count;
+  call.p0 = step->p0;
+  call.p1 = step->p1;
   bool repeats = true;
   for (int k = 0; k < step->operands; k++) {
     fetch(frame, step, k, &call);

@@ -383,9 +383,8 @@ class _Registers:
 
 def _fastest(tensor: PlanTensor) -> int | None:
     """The dimension along which elements lie closest; None where the tensor repeats some."""
-    steps = [
-        (s, d) for d, (n, s) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)) if n != 1
-    ]
+    dims = enumerate(zip(tensor.shape, tensor.stride(), strict=True))
+    steps = [(abs(step), d) for d, (n, step) in dims if n != 1]
     return min(steps)[1] if steps and min(steps)[0] > 0 else None
 
 
