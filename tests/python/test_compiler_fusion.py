@@ -228,6 +228,23 @@ def test_a_program_keeps_out_of_the_place_of_an_operand_read_in_two_orders() -> 
     assert plan([Launch("fill", [straight, 1]), mixed, Launch("copy", [straight, out])]) == 512
 
 
+def test_a_result_in_any_order_takes_the_place_of_an_operand_in_that_order() -> None:
+    def turned() -> PlanTensor:
+        return PlanTensor(Buffer("arena", 256), (8, 8), _C.float32, (1, 8))
+
+    out, operand = turned(), turned()
+    other = PlanTensor(Buffer("arena", 256), (8, 8), _C.float32, (8, 1))
+    launch = Launch("binary", [out, operand, other, 0, 0, 0, 1.0])
+    assert may_replace(launch, "self") and not may_replace(launch, "other")
+
+    def model(x: Any) -> Any:
+        y = x.cumsum(0).t()
+        return (y.exp() * 2 + y).t().cumsum(0)
+
+    file = read(compile(trace(model, (torch.randn(20, 32),)), "O2"))
+    assert file.manifest["methods"]["forward"]["arena_bytes"] == 2 * 2560
+
+
 def test_read_in_two_orders(engine: Engine) -> None:
     check_same(engine, lambda x: (x.cumsum(0) + 1).exp() + x.cumsum(0).t(), torch.randn(90, 90))
 

@@ -19,8 +19,11 @@ from wasm_torch.compiler.weights import ALIGNMENT, aligned
 
 #: Kernels that read element i of an operand before they write element i of `out`.
 _ELEMENTWISE = {
+    "unary": ("self",),
     "unary_contiguous": ("self",),
+    "binary": ("self", "other"),
     "binary_contiguous": ("self", "other"),
+    "ternary": ("a", "b", "c"),
     "pointwise_program": tuple(f"in{k}" for k in range(8)),
 }
 
@@ -130,17 +133,17 @@ def _share(
 def may_replace(launch: Launch, name: str) -> bool:
     """Whether the result of a launch could lie in the place of its operand ``name``.
 
-    Each fills its buffer in the same order, and so does every other view of the operand's.
+    Each fills its buffer, in the same order, and so does every other view of the operand's buffer.
     """
     tensors = dict(launch.tensors())
     out, operand = tensors["out"], tensors[name]
     views = [tensor for tensor in tensors.values() if tensor.buffer is operand.buffer]
-    return (
-        out.whole
-        and all(view.whole for view in views)
-        and out.nbytes == operand.nbytes
-        and out.itemsize == operand.itemsize
-    )
+    filled = all(t.storage_offset() == 0 and t.nbytes == t.buffer.bytes for t in (out, *views))
+    if not filled or out.nbytes != operand.nbytes or out.itemsize != operand.itemsize:
+        return False
+    layout = (tuple(out.shape), tuple(out.stride()))
+    alike = all((tuple(view.shape), tuple(view.stride())) == layout for view in views)
+    return alike or all(tensor.dense for tensor in (out, *views))
 
 
 def _first_fit(block: Block, placed: list[Block]) -> int:
