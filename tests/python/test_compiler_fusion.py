@@ -21,6 +21,7 @@ from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import Weights
 from wasm_torch.nn import functional as F
+from wasm_torch.ops._table import TABLE
 from wasm_torch.tracing import trace
 
 pytest.importorskip("wasmtime")
@@ -141,6 +142,15 @@ def test_patterns_take_fewer_launches_and_give_the_same(engine: Engine, name: st
 def test_a_value_is_read_before_it_is_overwritten() -> None:
     kernels = launches(changed_between, (torch.randn(3, 4),), "O3")
     assert kernels == ["copy", "unary_contiguous", "copy", "pointwise_program"]
+
+
+def test_a_copy_into_overlapping_places_is_no_step(engine: Engine) -> None:
+    def model(x: Any) -> Any:
+        return TABLE["_with_strides"](x.exp(), (1, 2), 0) * 1.5
+
+    x = torch.randn(3, 4)
+    assert launches(model, (x,), "O3") == launches(model, (x,), "O2")
+    check_same(engine, model, x)
 
 
 def test_every_level_does_more_than_the_one_before(engine: Engine) -> None:

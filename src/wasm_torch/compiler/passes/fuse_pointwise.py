@@ -131,7 +131,7 @@ def _is_known(step: _Step) -> bool:
     """Whether the kernel takes these dtypes for the operator as they are."""
     dtypes = [t.dtype for t in step.tensors()]
     out = step.out.dtype
-    if any(t.buffer is step.out.buffer for t in step.tensors()):
+    if not _is_apart(step.out) or any(t.buffer is step.out.buffer for t in step.tensors()):
         return False
     if step.kind == _TERNARY:
         first = _C.bool if step.op == _WHERE else _C.float32
@@ -386,6 +386,17 @@ def _fastest(tensor: PlanTensor) -> int | None:
     dims = enumerate(zip(tensor.shape, tensor.stride(), strict=True))
     steps = [(abs(step), d) for d, (n, step) in dims if n != 1]
     return min(steps)[1] if steps and min(steps)[0] > 0 else None
+
+
+def _is_apart(tensor: PlanTensor) -> bool:
+    """Whether each element has a place of its own, as copies into windows have not."""
+    reach = 0
+    steps = zip(tensor.stride(), tensor.shape, strict=True)
+    for step, count in sorted((step, count) for step, count in steps if count > 1):
+        if step <= reach:
+            return False
+        reach += step * (count - 1)
+    return True
 
 
 def _same_order(a: PlanTensor, b: PlanTensor) -> bool:
