@@ -9,76 +9,24 @@ are those of the launches to the bit.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.compiler.plan_tensor import PlanTensor
+from wasm_torch.compiler.program import INPUTS, STEPS, Program, Registers, Step, step_of
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import Weights
-
-# Limits of the kernel (abi.h), and its kinds of steps.
-_INPUTS, _REGISTERS, _STEPS = 8, 16, 32
-_UNARY, _BINARY, _TERNARY = range(3)
-
-#: Operators that give bool, and those that take bool operands as they are.
-_UNARY_PREDICATES = {
-    _C.UNARY[name]
-    for name in ("logical_not", "isnan", "isinf", "isfinite", "isposinf", "isneginf", "signbit")
-}
-_BINARY_PREDICATES = {
-    _C.BINARY[name]
-    for name in ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor")
-}
-_BOOL_UNARY = {_C.UNARY[name] for name in ("bitwise_not", "logical_not")}
-_BOOL_BINARY = {
-    _C.BINARY[name]
-    for name in (
-        *("bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne"),
-        *("logical_and", "logical_or", "logical_xor"),
-    )
-}
-_WHERE = _C.TERNARY["where"]
-_POSITIVE = _C.UNARY["positive"]  # in place of a copy
 
 #: Fields that kernels only read, with one exception; any other one may be written.
 _READ = frozenset(
     (
         *("self", "other", "a", "b", "c", "input", "weight", "bias", "index", "src", "sorted"),
         *("query", "key", "value", "mask", "projected", "hidden", "cell", "offsets"),
-        *(f"in{k}" for k in range(_INPUTS)),
+        *(f"in{k}" for k in range(INPUTS)),
     )
 )
 _WRITTEN = frozenset({("scatter_offsets", "self")})
-
-
-@dataclass(eq=False, slots=True)
-class _Step:
-    """A launch as a step: operands are plan tensors or numbers."""
-
-    kind: int
-    op: int
-    operands: tuple[PlanTensor | float, ...]
-    out: PlanTensor
-    p0: float
-    p1: float
-    #: All its tensors lie densely in row-major order, so that any shape of as many elements does.
-    flat: bool
-
-    @property
-    def signature(self) -> Any:
-        """What must not differ where sizes do."""
-        operands = tuple(
-            x.dtype if isinstance(x, PlanTensor) else struct.pack("<d", x) for x in self.operands
-        )
-        return self.kind, self.op, operands, struct.pack("<2d", self.p0, self.p1), self.flat
-
-    def tensors(self) -> Iterator[PlanTensor]:
-        for operand in self.operands:
-            if isinstance(operand, PlanTensor):
-                yield operand
 
 
 def run(methods: list[list[Launch]], weights: list[Weights]) -> None:
@@ -88,7 +36,7 @@ def run(methods: list[list[Launch]], weights: list[Weights]) -> None:
     """
     fusion = _Fusion(methods)
     groups = fusion.groups()
-    replaced = {root: group for group in groups for root in [group[-1]]}
+    replaced = {group[-1]: group for group in groups}
     gone = {time for group in groups for time in group[:-1]}
     for sample, (launches, own) in enumerate(zip(methods, weights, strict=True)):
         kept: list[Launch] = []
@@ -98,51 +46,6 @@ def run(methods: list[list[Launch]], weights: list[Weights]) -> None:
             elif time not in gone:
                 kept.append(launch)
         launches[:] = kept
-
-
-# ---- launches as steps ---------------------------------------------------------------------------
-def _step(launch: Launch) -> _Step | None:
-    """The launch as a step, where it is pointwise over float32 or bool without a cast."""
-    fields = dict(zip((n for n, _ in _C.KERNEL_FIELDS[launch.kernel]), launch.fields, strict=True))
-    flat = launch.kernel.endswith("_contiguous")
-    kernel = launch.kernel.removesuffix("_contiguous")
-    operands: tuple[Any, ...]
-    if kernel == "unary":
-        operands, p0, p1 = (fields["self"],), fields["p0"], fields["p1"]
-    elif kernel == "binary":
-        number, mode = float(fields["scalar"]), fields["mode"]
-        operands = (
-            number if mode == 2 else fields["self"],
-            number if mode == 1 else fields["other"],
-        )
-        p0, p1 = fields["alpha"], 0.0
-    elif kernel == "ternary":
-        operands, p0, p1 = (fields["a"], fields["b"], fields["c"]), fields["value"], 0.0
-    elif kernel == "copy":
-        operands, p0, p1 = (fields["self"],), 0.0, 0.0
-    else:
-        return None
-    kind, op = len(operands) - 1, fields.get("op", _POSITIVE)
-    step = _Step(kind, op, operands, fields["out"], float(p0), float(p1), flat)
-    return step if _is_known(step) else None
-
-
-def _is_known(step: _Step) -> bool:
-    """Whether the kernel takes these dtypes for the operator as they are."""
-    dtypes = [t.dtype for t in step.tensors()]
-    out = step.out.dtype
-    if not _is_apart(step.out) or any(t.buffer is step.out.buffer for t in step.tensors()):
-        return False
-    if step.kind == _TERNARY:
-        first = _C.bool if step.op == _WHERE else _C.float32
-        return dtypes == [first, _C.float32, _C.float32] and out is _C.float32
-    if any(dtype is not dtypes[0] for dtype in dtypes):
-        return False
-    if dtypes[0] is _C.bool:
-        known = _BOOL_UNARY if step.kind == _UNARY else _BOOL_BINARY
-        return step.op in known and len(dtypes) == len(step.operands) and out is _C.bool
-    predicates = _UNARY_PREDICATES if step.kind == _UNARY else _BINARY_PREDICATES
-    return dtypes[0] is _C.float32 and out is (_C.bool if step.op in predicates else _C.float32)
 
 
 # ---- groups --------------------------------------------------------------------------------------
@@ -157,9 +60,9 @@ class _Uses:
 class _Fusion:
     def __init__(self, methods: list[list[Launch]]):
         # By time, the step at every size; None where there is no step or not the same one.
-        self._steps: list[list[_Step] | None] = []
+        self._steps: list[list[Step] | None] = []
         for launches in zip(*methods, strict=True):
-            steps = [step for step in map(_step, launches) if step is not None]
+            steps = [step for step in map(step_of, launches) if step is not None]
             alike = len(steps) == len(launches) and len({s.signature for s in steps}) == 1
             self._steps.append(steps if alike else None)
         self._samples = range(len(methods))
@@ -196,7 +99,7 @@ class _Fusion:
                     break
         return group
 
-    def _at(self, time: int, sample: int = 0) -> _Step:
+    def _at(self, time: int, sample: int = 0) -> Step:
         steps = self._steps[time]
         assert steps is not None
         return steps[sample]
@@ -290,12 +193,12 @@ class _Fusion:
             return tensor
         return PlanTensor(tensor.buffer, frame, tensor.dtype, None, tensor.storage_offset())
 
-    def _program(self, group: list[int]) -> _Program | None:
+    def _program(self, group: list[int]) -> Program | None:
         """The program of a group; None where it exceeds the kernel's limits."""
         inputs = {key: number for number, key in enumerate(self._inputs(group))}
-        if len(inputs) > _INPUTS or len(group) > _STEPS:
+        if len(inputs) > INPUTS or len(group) > STEPS:
             return None
-        program, registers = _Program(), _Registers([self._at(time) for time in group])
+        program, registers = Program(), Registers([self._at(time) for time in group])
         for time in group:
             step = self._at(time)
             codes: list[int] = []
@@ -303,7 +206,7 @@ class _Fusion:
                 if not isinstance(operand, PlanTensor):
                     codes.append(-1 - program.parameter(operand))
                 elif (register := registers.holding(operand)) is not None:
-                    codes.append(_INPUTS + register)
+                    codes.append(INPUTS + register)
                 else:
                     codes.append(inputs[self._key(group, time, k)])
             result = -1 if time == group[-1] else registers.take(step)
@@ -320,65 +223,11 @@ class _Fusion:
             self._view(group, self._at(time, sample).operands[k], sample)
             for time, k in self._inputs(group).values()
         ]
-        inputs += [None] * (_INPUTS - len(inputs))
+        inputs += [None] * (INPUTS - len(inputs))
         out = self._view(group, self._at(group[-1], sample).out, sample)
         code = weights.literal(program.rows, _C.int32)
         parameters = weights.literal(program.parameters, _C.float64)
         return Launch("pointwise_program", [out, *inputs, code, parameters], node)
-
-
-class _Program:
-    """The rows and parameters of a program, as abi.h describes them."""
-
-    def __init__(self) -> None:
-        self.rows: list[list[int]] = []
-        self.parameters: list[float] = []
-
-    def parameter(self, number: float) -> int:
-        """The position of a number among the parameters, each of which is there once."""
-        bits = struct.pack("<d", number)
-        for position, known in enumerate(self.parameters):
-            if struct.pack("<d", known) == bits:
-                return position
-        self.parameters.append(number)
-        return len(self.parameters) - 1
-
-    def add(self, step: _Step, result: int, codes: list[int]) -> None:
-        """Appends a step."""
-        operands = [*codes, *(0,) * (3 - len(codes))]
-        numbers = [self.parameter(step.p0), self.parameter(step.p1)]
-        self.rows.append([step.kind, step.op, result, *operands, *numbers])
-
-
-class _Registers:
-    """Which results lie in which registers while the steps run in order."""
-
-    def __init__(self, steps: list[_Step]):
-        self._last = {id(t.buffer): step for step in steps for t in step.tensors()}
-        self._held: dict[int, int] = {}
-        self._free = list(range(_REGISTERS))
-
-    def holding(self, tensor: PlanTensor) -> int | None:
-        """The register with the elements of the tensor."""
-        return self._held.get(id(tensor.buffer))
-
-    def take(self, step: _Step) -> int | None:
-        """A register for the step's result: that of an operand of its dtype which is read no more,
-        or the lowest one that is free, if any. The others that are read no more become free.
-        """
-        dying = {
-            self._held[id(t.buffer)]: t.dtype
-            for t in step.tensors()
-            if id(t.buffer) in self._held and self._last[id(t.buffer)] is step
-        }
-        # A row may write over an operand, but only element by element.
-        over = sorted(r for r, dtype in dying.items() if dtype is step.out.dtype)
-        if not over and not self._free:
-            return None
-        taken = over[0] if over else self._free[0]
-        self._free = sorted({*self._free, *dying} - {taken})
-        self._held[id(step.out.buffer)] = taken
-        return taken
 
 
 def _fastest(tensor: PlanTensor) -> int | None:
@@ -386,17 +235,6 @@ def _fastest(tensor: PlanTensor) -> int | None:
     dims = enumerate(zip(tensor.shape, tensor.stride(), strict=True))
     steps = [(abs(step), d) for d, (n, step) in dims if n != 1]
     return min(steps)[1] if steps and min(steps)[0] > 0 else None
-
-
-def _is_apart(tensor: PlanTensor) -> bool:
-    """Whether each element has a place of its own, as copies into windows have not."""
-    reach = 0
-    steps = zip(tensor.stride(), tensor.shape, strict=True)
-    for step, count in sorted((step, count) for step, count in steps if count > 1):
-        if step <= reach:
-            return False
-        reach += step * (count - 1)
-    return True
 
 
 def _same_order(a: PlanTensor, b: PlanTensor) -> bool:
