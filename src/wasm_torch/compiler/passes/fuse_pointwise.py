@@ -22,7 +22,7 @@ from wasm_torch.compiler.weights import Weights
 _READ = frozenset(
     (
         *("self", "other", "a", "b", "c", "input", "weight", "bias", "index", "src", "sorted"),
-        *("query", "key", "value", "mask", "projected", "hidden", "cell", "offsets"),
+        *("query", "key", "value", "mask", "projected", "hidden", "cell", "offsets", "residual"),
         *(f"in{k}" for k in range(INPUTS)),
     )
 )
