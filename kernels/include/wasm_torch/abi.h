@@ -363,6 +363,23 @@ typedef enum wt_field_kind {
 #define WT_ARGS_ldl_factor(F) F(TENSOR, out) F(TENSOR, pivots) F(TENSOR, info) F(TENSOR, self)
 #define WT_ARGS_ldl_solve(F) F(TENSOR, out) F(TENSOR, ld) F(TENSOR, pivots) F(TENSOR, b)
 
+/* A program of pointwise steps over one output: what a model's code calls in place of a chain of the
+ * kernels above. `program` is int32 (steps, WT_STEP_WORDS), rows of (kind, op, result, a, b, c, p0,
+ * p1): kind 0 unary, 1 binary, 2 ternary, with the operators and parameters of those kernels;
+ * result is a register from 0 on, or -1, in the last step alone, for out. An operand is an input (0
+ * to WT_PROGRAM_INPUTS - 1), a register (WT_PROGRAM_INPUTS + register), or the number parameters[p]
+ * (-1 - p), rounded to float32. p0 and p1 are positions in `parameters`, float64 (count). Inputs are
+ * float32 or bool, of the shape of out (stride 0 where they repeat); those that are absent come last.
+ * out may lie where an input of the same geometry lies. */
+#define WT_PROGRAM_INPUTS 8
+#define WT_PROGRAM_REGISTERS 16
+#define WT_PROGRAM_STEPS 32
+#define WT_STEP_WORDS 8
+#define WT_ARGS_pointwise_program(F)                                                \
+  F(TENSOR, out) F(TENSOR, in0) F(TENSOR, in1) F(TENSOR, in2) F(TENSOR, in3)        \
+  F(TENSOR, in4) F(TENSOR, in5) F(TENSOR, in6) F(TENSOR, in7) F(TENSOR, program)    \
+  F(TENSOR, parameters)
+
 /* Runs an empty job on the pool `count` times: for latency measurements and tests. */
 #define WT_ARGS_noop(F) F(WORD, count)
 
@@ -381,7 +398,7 @@ typedef enum wt_field_kind {
   K(seed, 1) K(sgd, 1) K(adam, 1) K(rmsprop, 1)                                                   \
   K(lu_factor, 1) K(lu_permutation, 1) K(solve_triangular, 1) K(cholesky, 1) K(geqrf, 1)          \
   K(apply_reflectors, 1) K(eigh, 1) K(svd, 1) K(ldl_factor, 1) K(ldl_solve, 1)        \
-  K(attention, 1) K(lstm_sequence, 1) K(gru_sequence, 1)                                  \
+  K(attention, 1) K(lstm_sequence, 1) K(gru_sequence, 1) K(pointwise_program, 1)          \
   K(conv_packed, 1) K(pack_weight, 1) K(conv_int8, 1)
 
 #define WT_STRUCT_FIELD(kind, name) WT_FIELD_TYPE_##kind name;

@@ -32,6 +32,7 @@ WT_INLINE wt_f32x4 elu(wt_f32x4 x, wt_f32x4 scale, wt_f32x4 argument) {
 
 WT_FLOAT32_UNARY(abs, wt_f32x4_abs(x))
 WT_FLOAT32_UNARY(neg, -x)
+WT_FLOAT32_UNARY(positive, x)
 WT_FLOAT32_UNARY(sign, keep_where(x == x,
                                   wt_f32x4_select(x == 0.0f, x * 0.0f, wt_f32x4_copysign(ONE, x))))
 WT_FLOAT32_UNARY(square, x *x)
@@ -100,6 +101,7 @@ static int float32_pow_scalar(const wt_row_call *call) {
 const wt_row_entry wt_float32_unary_rows[WT_UNARY_COUNT] = {
     CHEAP(abs),
     CHEAP(neg),
+    CHEAP(positive),
     CHEAP(sign),
     CHEAP(square),
     CHEAP(sqrt),

@@ -5,6 +5,9 @@
 
 /* Elements of a block whose operands pass through buffers, and the side of a transposing one. */
 #define BLOCK 256
+/* The same for programs, whose steps want long rows; their elements have four bytes at most. */
+#define PROGRAM_BLOCK 1024
+#define BUFFER_BYTES 4096
 #define BLOCK_SIDE 16
 #define COPY_SIDE 32
 /* Elements of a row whose operands are all used in place. */
@@ -38,6 +41,7 @@ int wt_plan_begin(wt_plan *plan, const wt_tensor *out, int row_dtype) {
   plan->ndim = (int)out->ndim;
   plan->entry = (wt_row_entry){NULL, WT_GRAIN_CHEAP};
   plan->p0 = plan->p1 = 0;
+  plan->program = NULL;
   for (int d = 0; d < plan->ndim; d++) plan->size[d] = out->size[plan->ndim - 1 - d];
   add_operand(plan, out, wt_dtype_size(row_dtype));
   wt_operand *operand = &plan->operand[0];
@@ -164,7 +168,7 @@ static access access_of(const wt_plan *plan, int k, wt_word n0, wt_word n1) {
   bool rows_join = n1 == 1 || (n0 == plan->size[0] && s1 == n0 * element);
   if (operand->raw && (s0 == element || n0 == 1) && rows_join) return IN_PLACE;
   /* Unary rows read their operand element by element. */
-  bool may_repeat = k > 0 && plan->operands > 2;
+  bool may_repeat = k > 0 && (plan->operands > 2 || plan->program != NULL);
   if (may_repeat && (s0 == 0 || plan->size[0] == 1) && (n1 == 1 || s1 == 0)) return REPEATED;
   return BUFFERED;
 }
@@ -188,19 +192,21 @@ static void choose_blocks(walk *walk) {
   }
   bool buffered = false;
   for (int k = 0; k < plan->operands; k++) buffered |= access_of(plan, k, n0, 1) == BUFFERED;
-  if (!buffered && (n0 >= SHORT_ROW || n1 == 1)) {
+  wt_word block = plan->program != NULL ? PROGRAM_BLOCK : BLOCK;
+  wt_word short_row = plan->program != NULL ? PROGRAM_BLOCK / 2 : SHORT_ROW;
+  if (!buffered && (n0 >= short_row || n1 == 1)) {
     walk->block0 = smaller(n0, LONG_ROW);
     walk->block1 = 1;
   } else {
-    walk->block0 = smaller(n0, is_transposing(plan) ? BLOCK_SIDE : BLOCK);
-    walk->block1 = smaller(n1, BLOCK / walk->block0);
+    walk->block0 = smaller(n0, is_transposing(plan) ? BLOCK_SIDE : block);
+    walk->block1 = smaller(n1, block / walk->block0);
   }
 }
 
 static int run_row_block(const walk *walk, char *const data[], wt_word n0, wt_word n1) {
-  _Alignas(16) char buffers[WT_MAX_OPERANDS][BLOCK * 8];
+  _Alignas(16) char buffers[WT_MAX_OPERANDS][BUFFER_BYTES];
   const wt_plan *plan = walk->plan;
-  wt_row_call call = {.count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1};
+  wt_row_call call = {.count = n0 * n1, .p0 = plan->p0, .p1 = plan->p1, .program = plan->program};
   for (int k = 1; k < plan->operands; k++) {
     const wt_operand *operand = &plan->operand[k];
     wt_word element = operand->element;
@@ -311,7 +317,7 @@ static void run_dense(void *context, wt_word begin, wt_word end, int thread) {
   if (status != WT_OK) atomic_store(&walk->status, status);
 }
 
-int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[4], int inputs) {
+int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[], int inputs) {
   int status;
   if (call->count <= entry.grain) {
     status = entry.row(call);

@@ -14,14 +14,17 @@
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 /* in[k] has `count` elements where step[k] is 1; where it is 0 it holds WT_SPLAT_BYTES of one
- * repeated element. p0, p1 are the operator's parameters (alpha is p0). */
+ * repeated element. p0, p1 are the operator's parameters (alpha is p0). `program` is that of a row
+ * which runs one (program.c). */
 #define WT_SPLAT_BYTES 16
+#define WT_MAX_ROW_INPUTS WT_PROGRAM_INPUTS
 typedef struct wt_row_call {
   void *out;
-  const void *in[3];
-  wt_word step[3];
+  const void *in[WT_MAX_ROW_INPUTS];
+  wt_word step[WT_MAX_ROW_INPUTS];
   wt_word count;
   double p0, p1;
+  const void *program;
 } wt_row_call;
 
 /* Returns a wt_status. */
@@ -59,7 +62,7 @@ extern const wt_row_entry wt_int64_binary_rows[WT_BINARY_COUNT];
 
 /* Runs a row over dense operands, on several threads from `grain` elements on. `elements` are the
  * bytes of one element of out and of each input. */
-int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[4], int inputs);
+int wt_row_run(wt_row_entry entry, const wt_row_call *call, const uint8_t elements[], int inputs);
 
 /* Fills WT_SPLAT_BYTES at `splat` with the element at `value`. */
 void wt_splat(void *splat, const void *value, size_t element);
@@ -92,7 +95,7 @@ wt_move wt_move_between(int target, int source);
 wt_move wt_move_raw(size_t element);
 
 /* ---- plans ---------------------------------------------------------------------------------- */
-#define WT_MAX_OPERANDS 4
+#define WT_MAX_OPERANDS (1 + WT_MAX_ROW_INPUTS)
 typedef struct wt_operand {
   char *data;
   wt_move move;                /* between the tensor's dtype and the row's */
@@ -108,6 +111,7 @@ typedef struct wt_plan {
   wt_operand operand[WT_MAX_OPERANDS];
   wt_row_entry entry; /* row NULL: operand 1 is moved to operand 0 by operand[0].move */
   double p0, p1;
+  const void *program; /* NULL but for the row that runs programs, whose inputs may all repeat */
 } wt_plan;
 
 /* Starts a plan whose row writes `row_dtype` elements for `out`. Both return a wt_status. */

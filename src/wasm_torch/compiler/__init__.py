@@ -23,7 +23,7 @@ from wasm_torch.compiler.family import Family, Symbol
 from wasm_torch.compiler.graph import Graph, Node, Raw, Value, share_states
 from wasm_torch.compiler.lower import Lowered, lower
 from wasm_torch.compiler.package import FORMAT, padded, read, write
-from wasm_torch.compiler.passes import LEVELS, optimize
+from wasm_torch.compiler.passes import LAUNCH_LEVELS, LEVELS, optimize
 from wasm_torch.compiler.plan import plan
 from wasm_torch.compiler.unify import unify
 from wasm_torch.compiler.weights import ALIGNMENT, Weights
@@ -75,7 +75,7 @@ def compile(
     share_states([method_graph for family in families.values() for method_graph in family.graphs])
     optimize([family.graphs for family in families.values()], level)
     for name, family in families.items():
-        methods[name] = _lowered(family, weights, in_place=level != "O0")
+        methods[name] = _lowered(family, weights, level)
     constants_offset = weights.place()
     bodies = {
         f"method:{name}": emit_method(method, weights, constants, kernels)
@@ -105,11 +105,14 @@ def compile(
     return write(module_sections(kernels, bodies), manifest, payload)
 
 
-def _lowered(family: Family, weights: Weights, in_place: bool) -> Lowered:
+def _lowered(family: Family, weights: Weights, level: str) -> Lowered:
     """A method as launches, with its memory plan."""
+    in_place = level != "O0"
     if family.symbols:
-        return unify(family, weights, in_place)
+        return unify(family, weights, LAUNCH_LEVELS[level], in_place)
     method = lower(family.graphs[0], weights)
+    for run in LAUNCH_LEVELS[level]:
+        run([method.launches], [weights])
     method.arena_bytes = plan(method.launches, in_place)
     return method
 

@@ -13,15 +13,19 @@ from dataclasses import dataclass
 
 from wasm_torch.compiler.expressions import Expression, add, largest
 from wasm_torch.compiler.expressions import aligned as aligned_expression
-from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
+from wasm_torch.compiler.plan_tensor import Buffer
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import ALIGNMENT, aligned
 
 #: Kernels that read element i of these operands before they write element i of `out`.
 _ELEMENTWISE = {
+    "unary": ("self",),
     "unary_contiguous": ("self",),
+    "binary": ("self", "other"),
     "binary_contiguous": ("self", "other"),
     "conv_packed": ("residual",),
+    "ternary": ("a", "b", "c"),
+    "pointwise_program": tuple(f"in{k}" for k in range(8)),
 }
 
 
@@ -115,7 +119,7 @@ def _share(
         names = _ELEMENTWISE.get(launch.kernel, ())
         for name in names:
             operand = tensors.get(name)
-            if out is None or operand is None or not interchangeable(out, operand):
+            if out is None or operand is None or not may_replace(launch, name):
                 continue
             own, other = blocks.get(id(out.buffer)), blocks.get(id(operand.buffer))
             if own is None or other is None or own is other:
@@ -131,10 +135,20 @@ def _share(
                 break
 
 
-def interchangeable(a: PlanTensor, b: PlanTensor) -> bool:
-    """Whether each tensor fills its buffer, and one could lie in the place of the other."""
-    alike = a.lies_like(b) or (a.dense and b.dense and a.nbytes == b.nbytes)
-    return a.whole and b.whole and a.itemsize == b.itemsize and alike
+def may_replace(launch: Launch, name: str) -> bool:
+    """Whether the result of a launch could lie in the place of its operand ``name``.
+
+    Each fills its buffer, in the same order, and so does every other view of the operand's buffer.
+    """
+    tensors = dict(launch.tensors())
+    out, operand = tensors["out"], tensors[name]
+    views = [tensor for tensor in tensors.values() if tensor.buffer is operand.buffer]
+    filled = all(t.storage_offset() == 0 and t.nbytes == t.buffer.bytes for t in (out, *views))
+    if not filled or out.nbytes != operand.nbytes or out.itemsize != operand.itemsize:
+        return False
+    layout = (tuple(out.shape), tuple(out.stride()))
+    alike = all((tuple(view.shape), tuple(view.stride())) == layout for view in views)
+    return alike or all(tensor.dense for tensor in (out, *views))
 
 
 def _first_fit(block: Block, placed: list[Block]) -> int:

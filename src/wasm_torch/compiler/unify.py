@@ -18,18 +18,21 @@ from wasm_torch.compiler.family import Family, no_formula, place, same_elements
 from wasm_torch.compiler.graph import Graph, Node
 from wasm_torch.compiler.interpolate import Quotient
 from wasm_torch.compiler.lower import Lowered, Patch, Varying, lower
-from wasm_torch.compiler.plan import interchangeable, plan_slots
+from wasm_torch.compiler.passes import LaunchPass
+from wasm_torch.compiler.plan import may_replace, plan_slots
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.structs import numbers
 from wasm_torch.compiler.weights import Weights
 
 
-def unify(family: Family, weights: Weights, in_place: bool) -> Lowered:
-    """Lowers a method of varying sizes, with its memory plan.
+def unify(
+    family: Family, weights: Weights, passes: Iterable[LaunchPass], in_place: bool
+) -> Lowered:
+    """Lowers a method of varying sizes, with its memory plan, and runs passes over its launches.
 
     Raises UnsupportedModel or DataDependent, naming the node, where that cannot be.
     """
-    return _Union(family, weights).lowered(in_place)
+    return _Union(family, weights).lowered(passes, in_place)
 
 
 class _Union:
@@ -50,9 +53,12 @@ class _Union:
         #: What was found in the launches that take a buffer, by the buffer's id.
         self._near: dict[int, list[Expression]] = {}
 
-    def lowered(self, in_place: bool) -> Lowered:
+    def lowered(self, passes: Iterable[LaunchPass], in_place: bool) -> Lowered:
         self._check_launches()
         self._pair_buffers()
+        for run in passes:
+            run([lowered.launches for lowered in self._all], self._weights)
+            self._pair_buffers()
         offsets: dict[int, Expression] = {}
         patches = [self._patches(i, offsets) for i in range(len(self._first.launches))]
         sizes = {id(buffers[0]): self._bytes(buffers) for buffers in self._buffers}
@@ -139,11 +145,7 @@ class _Union:
         return self._differing(node, sizes, "takes this memory", "other memory or constants")
 
     def _may_share(self, time: int, name: str) -> bool:
-        for lowered in self._all:
-            tensors = dict(lowered.launches[time].tensors())
-            if not interchangeable(tensors["out"], tensors[name]):
-                return False
-        return True
+        return all(may_replace(lowered.launches[time], name) for lowered in self._all)
 
     # ---- formulas --------------------------------------------------------------------------------
     def _patches(self, at: int, offsets: dict[int, Expression]) -> list[Patch]:

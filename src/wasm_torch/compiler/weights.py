@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from wasm_torch import _C
 from wasm_torch.compiler.graph import Value
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
@@ -39,6 +40,7 @@ class Weights:
         self.all: list[Weight] = []
         self._by_memory: dict[Any, Weight] = {}
         self._names: set[str] = set()
+        self._literals: dict[tuple[str, str], PlanTensor] = {}
 
     def value(self, value: Value) -> Weight:
         """The weight behind a parameter, constant or state."""
@@ -48,6 +50,15 @@ class Weights:
         """A tensor that a kernel made of numbers, or keeps."""
         weight = self._find(tensor, "", "constant")
         return PlanTensor(weight.buffer, tuple(tensor.shape), tensor.dtype)
+
+    def literal(self, values: list[Any], dtype: Any) -> PlanTensor:
+        """A constant of these numbers, which launches read: each is there once."""
+        key = (dtype.name, repr(values))
+        if key not in self._literals:
+            self._literals[key] = self.constant(_C.from_data(values, dtype))
+        tensor = self._literals[key]
+        self.all[tensor.buffer.index].used = True
+        return tensor
 
     def _find(self, tensor: Any, name: str, role: str) -> Weight:
         geometry = (tuple(tensor.shape), tensor.stride(), tensor.dtype)
