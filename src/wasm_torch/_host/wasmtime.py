@@ -142,6 +142,10 @@ class Engine:
         """A copy of bytes of the engine's memory."""
         return bytes(self._at(address, size))
 
+    def unpack(self, out: int, source: int, count: int, dtype: int) -> None:
+        """Copies elements of a dtype, by its code; 16-bit floats become float32."""
+        self._call("wt_unpack", _signed(out), _signed(source), count, dtype)
+
     def _at(self, address: int, size: int) -> memoryview:
         if address < 0 or address + size > self.memory.data_len():
             raise ModelError(f"{size} bytes at {address} lie outside of the engine's memory")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from wasm_torch import _C
@@ -22,15 +22,18 @@ from wasm_torch.compiler.errors import (
 from wasm_torch.compiler.family import Family, Symbol
 from wasm_torch.compiler.graph import Graph, Node, Raw, Value, share_states
 from wasm_torch.compiler.lower import Lowered, lower
-from wasm_torch.compiler.package import FORMAT, padded, read, write
+from wasm_torch.compiler.package import FIRST_FORMAT, FORMAT, padded, read, write
 from wasm_torch.compiler.passes import LEVELS, optimize
 from wasm_torch.compiler.plan import plan
+from wasm_torch.compiler.stored import WEIGHTS_DTYPES, check_weights_dtype, narrowed
 from wasm_torch.compiler.unify import unify
-from wasm_torch.compiler.weights import ALIGNMENT, Weights
+from wasm_torch.compiler.weights import ALIGNMENT, Weight, Weights, aligned
 from wasm_torch.version import __version__
 
 __all__ = [
     "LEVELS",
+    "WEIGHTS_DTYPES",
+    "Compiled",
     "Damaged",
     "DataDependent",
     "Family",
@@ -45,9 +48,42 @@ __all__ = [
     "Truncated",
     "UnsupportedModel",
     "Value",
+    "assemble",
+    "check_weights_dtype",
     "compile",
     "read",
 ]
+
+
+@dataclass(eq=False, slots=True)
+class Compiled:
+    """All that a file holds; ``file`` writes it."""
+
+    sections: bytes
+    manifest: dict[str, Any]
+    weights: list[Weight]
+    constants: bytes
+
+    def file(self, weights_dtype: str = "float32") -> bytes:
+        """The file, with weights kept in this dtype, one of `WEIGHTS_DTYPES`."""
+        check_weights_dtype(weights_dtype)
+        tensors = [dict(entry) for entry in self.manifest["weights"]["tensors"]]
+        pieces: list[bytes] = []
+        for entry, weight in zip(tensors, self.weights, strict=True):
+            narrow = narrowed(weight, weights_dtype)
+            if narrow is not None:
+                entry["stored"] = weights_dtype
+            pieces.append(_C.to_bytes(weight.tensor if narrow is None else narrow))
+        payload = padded((*pieces, self.constants), ALIGNMENT)
+        entries: dict[str, Any] = {"bytes": sum(map(len, payload))}
+        format = FIRST_FORMAT
+        if any("stored" in entry for entry in tensors):
+            format = FORMAT
+            offset = self.manifest["constants"]["offset"]
+            entries["memory"] = offset + aligned(len(self.constants))
+        weights = entries | {"tensors": tensors}
+        manifest = self.manifest | {"format": format, "weights": weights}
+        return write(self.sections, manifest, payload)
 
 
 def compile(
@@ -57,17 +93,32 @@ def compile(
     *,
     simd: bool = True,
     threads: bool = True,
+    weights_dtype: str = "float32",
 ) -> bytes:
     """A model file of one graph (the method ``forward``) or of several methods by name.
 
     A `Family` is a method whose sizes vary from call to call. Methods share their weights: each
     tensor is stored once. ``level`` is one of `LEVELS`; the graphs are changed by its passes.
     ``torch`` is the version of torch that they come from. Without ``simd`` the file runs on the
-    engine's scalar binary; without ``threads``, on one thread.
+    engine's scalar binary; without ``threads``, on one thread. ``weights_dtype`` is one of
+    `WEIGHTS_DTYPES`.
 
     Raises UnsupportedModel or DataDependent, which name the node, where a graph does what a file
     cannot.
     """
+    check_weights_dtype(weights_dtype)
+    return assemble(graph, level, torch, simd=simd, threads=threads).file(weights_dtype)
+
+
+def assemble(
+    graph: Graph | Family | Mapping[str, Graph | Family],
+    level: str = "O3",
+    torch: str = "",
+    *,
+    simd: bool = True,
+    threads: bool = True,
+) -> Compiled:
+    """What `compile` writes, in parts."""
     given = graph if isinstance(graph, Mapping) else {"forward": graph}
     families = {n: Family.of(g) if isinstance(g, Graph) else g for n, g in given.items()}
     weights, constants, kernels = Weights(), Constants(), Kernels()
@@ -79,24 +130,18 @@ def compile(
     constants_offset = weights.place()
     bodies = {n: emit_method(m, weights, constants, kernels) for n, m in methods.items()}
     stored = [weight for weight in weights.all if weight.used]
-    payload = padded(
-        (*(_C.to_bytes(weight.tensor) for weight in stored), bytes(constants.data)), ALIGNMENT
-    )
     manifest = {
-        "format": FORMAT,
+        "format": FIRST_FORMAT,
         "producer": f"wasm-torch {__version__}",
         "torch": torch,
         "simd": simd,
         "threads": threads,
         "kernels": kernels.names,
-        "weights": {
-            "bytes": sum(map(len, payload)),
-            "tensors": [_tensor(w.name, w.tensor) | _placed(w) for w in stored],
-        },
+        "weights": {"tensors": [_tensor(w.name, w.tensor) | _placed(w) for w in stored]},
         "constants": {"bytes": len(constants.data), "offset": constants_offset},
         "methods": {name: _method(m, stored) for name, m in methods.items()},
     }
-    return write(module_sections(kernels, bodies), manifest, payload)
+    return Compiled(module_sections(kernels, bodies), manifest, stored, bytes(constants.data))
 
 
 def _lowered(family: Family, weights: Weights, in_place: bool) -> Lowered:

@@ -12,7 +12,10 @@ from typing import Any
 from wasm_torch.compiler import wasm
 from wasm_torch.compiler.errors import Damaged, NewerFormat, NotOurs, NotWasm, Truncated
 
-FORMAT = 1
+#: The newest format that is read. A file has the oldest that says all that is in it: the first, or
+#: the second where weights are kept in another dtype than they are used in.
+FORMAT = 2
+FIRST_FORMAT = 1
 HEADER, MANIFEST, WEIGHTS = "wasm_torch.header", "wasm_torch.manifest", "wasm_torch.weights"
 _MARK = b"WTM1"
 _HEADER = struct.Struct("<4sIIIQ")
@@ -31,7 +34,8 @@ def write(sections: bytes, manifest: dict[str, Any], payload: list[bytes]) -> by
     manifest["weights"]["checksum"] = f"crc32:{checksum:08x}"
     text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
     rest = sections + wasm.custom(MANIFEST, text)
-    header = _HEADER.pack(_MARK, FORMAT, _HEADER_END + len(rest), zlib.crc32(rest), weights_bytes)
+    size, code = _HEADER_END + len(rest), zlib.crc32(rest)
+    header = _HEADER.pack(_MARK, manifest["format"], size, code, weights_bytes)
     head = wasm.custom_head(WEIGHTS, weights_bytes)
     return b"".join((wasm.MAGIC, wasm.custom(HEADER, header), rest, head, *payload))
 
