@@ -20,11 +20,12 @@ from wasm_torch.compiler.errors import (
     UnsupportedModel,
 )
 from wasm_torch.compiler.family import Family, Symbol
-from wasm_torch.compiler.graph import Graph, Node, Raw, Value, share_states
+from wasm_torch.compiler.graph import Graph, Node, Value, share_states
 from wasm_torch.compiler.lower import Lowered, lower
 from wasm_torch.compiler.package import FIRST_FORMAT, FORMAT, padded, read, write
 from wasm_torch.compiler.passes import LEVELS, optimize
 from wasm_torch.compiler.plan import plan
+from wasm_torch.compiler.report import describe_graph, describe_method, op_name, section
 from wasm_torch.compiler.stored import WEIGHTS_DTYPES, check_weights_dtype, narrowed
 from wasm_torch.compiler.unify import unify
 from wasm_torch.compiler.weights import ALIGNMENT, Weight, Weights, aligned
@@ -124,9 +125,12 @@ def assemble(
     weights, constants, kernels = Weights(), Constants(), Kernels()
     methods: dict[str, Lowered] = {}
     share_states([method_graph for family in families.values() for method_graph in family.graphs])
+    reports: dict[str, dict[str, Any]] = {}
     for name, family in families.items():
+        before = describe_graph(family.graphs[0])
         optimize(family.graphs, level)
         methods[name] = _lowered(family, weights, in_place=level != "O0")
+        reports[name] = describe_method(before, methods[name])
     constants_offset = weights.place()
     bodies = {n: emit_method(m, weights, constants, kernels) for n, m in methods.items()}
     stored = [weight for weight in weights.all if weight.used]
@@ -141,7 +145,8 @@ def assemble(
         "constants": {"bytes": len(constants.data), "offset": constants_offset},
         "methods": {name: _method(m, stored) for name, m in methods.items()},
     }
-    return Compiled(module_sections(kernels, bodies), manifest, stored, bytes(constants.data))
+    sections = module_sections(kernels, bodies) + section(reports)
+    return Compiled(sections, manifest, stored, bytes(constants.data))
 
 
 def _lowered(family: Family, weights: Weights, in_place: bool) -> Lowered:
@@ -182,13 +187,8 @@ def _method(method: Lowered, stored: list[Any]) -> dict[str, Any]:
         "symbols": [] if varying is None else [asdict(symbol) for symbol in varying.symbols],
         "arena_bytes": method.arena_bytes,
         **limits,
-        "nodes": [{"op": _op(n), "source": n.source} for n in graph.nodes],
+        "nodes": [{"op": op_name(n), "source": n.source} for n in graph.nodes],
     }
-
-
-def _op(node: Node) -> str:
-    """torch's name where the node is a row or a write; raw calls have none there."""
-    return node.name if isinstance(node.op, Raw) else f"aten.{node.name}"
 
 
 def _output_names(count: int) -> list[str]:

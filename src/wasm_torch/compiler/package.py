@@ -66,7 +66,7 @@ def read(data: bytes | bytearray | memoryview) -> ModelFile:
     prefix = view[:prefix_bytes]
     if zlib.crc32(prefix[_HEADER_END:]) != checksum:
         raise Damaged("the code or the manifest of the model file is damaged: download it again")
-    manifest = json.loads(bytes(_custom_sections(prefix)[MANIFEST]))
+    manifest = json.loads(bytes(custom_sections(prefix)[MANIFEST]))
     head = wasm.custom_head(WEIGHTS, weights_bytes)
     start = prefix_bytes + len(head)
     payload = view[start : start + weights_bytes]
@@ -106,7 +106,7 @@ def _header(view: memoryview) -> tuple[int, int, int]:
     return prefix_bytes, checksum, weights_bytes
 
 
-def _custom_sections(prefix: memoryview) -> dict[str, memoryview]:
+def custom_sections(prefix: memoryview) -> dict[str, memoryview]:
     """The payloads of a module's custom sections by name."""
     return {name: payload for number, name, payload in _sections(prefix) if number == 0}
 
