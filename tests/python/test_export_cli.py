@@ -208,7 +208,9 @@ def test_arguments_that_make_no_sense_exit_with_2(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["export", "inspect", "run", "bench", "serve"])
+@pytest.mark.parametrize(
+    "command", ["export", "inspect", "run", "bench", "serve", "download-runtime"]
+)
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

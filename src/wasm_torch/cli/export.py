@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from wasm_torch.cli._arguments import (
+    bar,
     described,
     megabytes,
     random_array,
@@ -88,7 +89,7 @@ def _export(options: argparse.Namespace) -> None:
         use_threads=not options.no_threads,
         weights_dtype=options.weights_dtype,
         verify=not options.no_verify,
-        progress=_bar if sys.stderr.isatty() else None,
+        progress=bar if sys.stderr.isatty() else None,
     )
     print(f"{options.output}: {megabytes(os.path.getsize(options.output))}")
     for method, result in compared.items():
@@ -145,11 +146,3 @@ def _model(text: str) -> Any:
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"{text} gave a {type(model).__name__}, not a torch.nn.Module")
     return model
-
-
-def _bar(step: str, done: float) -> None:
-    """A progress bar on one line of the terminal."""
-    width = 30
-    filled = round(width * done)
-    line = f"\r[{'#' * filled}{'.' * (width - filled)}] {step:<24.24}"
-    print(line, end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
