@@ -48,8 +48,9 @@ def _binary(simd: bool) -> Path:
             if (place / f"{variant}.wasm").is_file():
                 return place / f"{variant}.wasm"
     raise ImportError(
-        "this installation of wasm_torch carries no WebAssembly engine for the desktop: use a "
-        "source tree of wasm-torch, and run `make engine` there"
+        "this installation of wasm_torch has no WebAssembly engine, which runs model files on the "
+        "desktop: it was built without Emscripten. In a source tree of wasm-torch, run `make "
+        "engine`, and then `pip install .` to have the engine in an installation"
     )
 
 
