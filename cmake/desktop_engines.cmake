@@ -32,12 +32,9 @@ if(NOT WASM_TORCH_ENGINE_DIR)
   if(IS_READY)
     set(WASM_TORCH_ENGINE_DIR "${BUILT}")
   elseif(EM_CONFIG)
-    execute_process(COMMAND "${EM_CONFIG}" VERSION OUTPUT_VARIABLE EMCC_VERSION
+    get_filename_component(EMSCRIPTEN_BIN "${EM_CONFIG}" DIRECTORY)
+    execute_process(COMMAND "${EMSCRIPTEN_BIN}/emcc" -dumpversion OUTPUT_VARIABLE EMCC_VERSION
                     OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-    if(NOT EMCC_VERSION)
-      execute_process(COMMAND emcc -dumpversion OUTPUT_VARIABLE EMCC_VERSION
-                      OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-    endif()
     string(REGEX MATCH "^[0-9.]+" EMCC_VERSION "${EMCC_VERSION}")
     if(EMCC_VERSION VERSION_GREATER_EQUAL OLDEST_EMCC)
       include(cmake/engine_project.cmake)
