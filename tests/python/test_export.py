@@ -79,6 +79,7 @@ MODELS: dict[str, tuple[Any, Any]] = {
         torch.randn(3, 20),
     ),
     "digits": (Digits, torch.randn(2, 1, 28, 28)),
+    "bilinear": (lambda: nn.Bilinear(4, 5, 3), (torch.randn(2, 4), torch.randn(2, 5))),
     "block": (Block, torch.randn(1, 8, 16, 16)),
     "group_norm": (
         lambda: nn.Sequential(nn.GroupNorm(2, 6), nn.Upsample(scale_factor=2), nn.LeakyReLU()),
