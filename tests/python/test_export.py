@@ -73,6 +73,26 @@ class Encoder(nn.Module):
         return {"hidden": hidden, "pooled": (hidden[:, 0].tanh(), mask.sum(1))}
 
 
+class Distances(nn.Module):
+    """Operations that torch's graphs name in their own way."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, ids: torch.Tensor) -> Any:
+        apart = torch.cdist(x, y), torch.cdist(x, y, p=1.0), nn.functional.pdist(x)
+        return *apart, ids << 2, ids >> ids, 3 ^ ids
+
+
+class Warp(nn.Module):
+    """A picture at places that a transformation gives."""
+
+    def __init__(self, mode: str, padding: str) -> None:
+        super().__init__()
+        self.options = {"mode": mode, "padding_mode": padding, "align_corners": False}
+
+    def forward(self, x: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+        grid = nn.functional.affine_grid(theta, [2, 3, 5, 6], align_corners=False)
+        return nn.functional.grid_sample(x, grid, **self.options)
+
+
 MODELS: dict[str, tuple[Any, Any]] = {
     "mlp": (
         lambda: nn.Sequential(nn.Linear(20, 30), nn.Tanh(), nn.Linear(30, 5), nn.Softmax(-1)),
@@ -80,6 +100,15 @@ MODELS: dict[str, tuple[Any, Any]] = {
     ),
     "digits": (Digits, torch.randn(2, 1, 28, 28)),
     "bilinear": (lambda: nn.Bilinear(4, 5, 3), (torch.randn(2, 4), torch.randn(2, 5))),
+    "distances": (Distances, (torch.randn(4, 3), torch.randn(5, 3), torch.arange(6))),
+    "warp": (
+        lambda: Warp("bilinear", "zeros"),
+        (torch.randn(2, 3, 7, 8), torch.eye(2, 3) + torch.randn(2, 2, 3) / 4),
+    ),
+    "warp_reflection": (
+        lambda: Warp("bicubic", "reflection"),
+        (torch.randn(2, 3, 7, 8), torch.eye(2, 3) + torch.randn(2, 2, 3) / 4),
+    ),
     "block": (Block, torch.randn(1, 8, 16, 16)),
     "group_norm": (
         lambda: nn.Sequential(nn.GroupNorm(2, 6), nn.Upsample(scale_factor=2), nn.LeakyReLU()),
