@@ -18,6 +18,7 @@ from torch import nn
 import wasm_torch
 from wasm_torch.cli import main
 from wasm_torch.cli.serve import make_server
+from wasm_torch.compiler.expressions import evaluate
 from wasm_torch.export import export_to_wasm
 
 LINEAR = ["export", "torch.nn:Identity"]
@@ -81,13 +82,14 @@ def test_inspect_compares_graphs_and_shows_the_plan(
     assert found["bytes"] == path.stat().st_size
     report, method = found["report"]["forward"], found["manifest"]["methods"]["forward"]
     assert [n["op"] for n in report["after"]["nodes"]] == [n["op"] for n in method["nodes"]]
-    assert report["kernels"].keys() == set(found["manifest"]["kernels"])
-    assert sum(report["kernels"].values()) >= len(report["kernels"])
+    assert report["kernels"].keys() <= set(found["manifest"]["kernels"])
+    assert sum(report["kernels"].values()) >= len(report["kernels"]) > 1
     ops = [node["op"] for node in method["nodes"]]
-    convolved = next(b for b in report["memory"] if b["first"] == ops.index("aten.convolution"))
-    wanted = ["*", 2048, "batch"] if varying else 2 * 8 * 8 * 8 * 4
-    assert convolved["bytes"] == wanted and convolved["offset"] == 0
-    assert convolved["last"] > convolved["first"]
+    at = ops.index("aten.convolution")
+    made = [b for b in report["memory"] if b["first"] == at]
+    convolved = max(made, key=lambda b: evaluate(b["bytes"], {"batch": 2}))
+    assert convolved["bytes"] == (["*", 2048, "batch"] if varying else 2 * 2048)
+    assert evaluate(convolved["offset"], {"batch": 2}) % 64 == 0 and convolved["last"] > at
     size = "2048 * batch bytes" if varying else "4.1 kB"
     assert any(line.startswith(size) and "aten.convolution .." in line for line in lines)
 
