@@ -62,7 +62,7 @@ def test_methods_share_weights_and_states(tmp_path: Path) -> None:
     compared = torch.export_to_wasm(model, path, methods=methods)
     assert compared.keys() == methods.keys()
     assert model.total.abs().max() == 0, "the export leaves the buffers alone"
-    assert path.stat().st_size < 1.3 * 64 * 64 * 4
+    assert path.stat().st_size < 1.6 * 64 * 64 * 4
     with torch.load_model(path) as loaded:
         first = loaded.call("add", x)
         torch.testing.assert_close(loaded.call("add", x), 2 * first)
