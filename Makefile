@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	bench-load zoo-check real-check budgets host native engine npm data clean
+	bench-load zoo-check real-check budgets host native engine npm release data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ host: setup  ## bundle the host script of the Python package
 
 npm: engine  ## build the npm package into src/runtime/dist
 	cd src/runtime && npm run --silent package
+
+release: npm  ## write the runtime's files and their index for a release into build/release
+	$(PYTHON) tools/release_index.py
 
 native: setup  ## build the native engine and the extension into src/wasm_torch
 	@mkdir -p build

@@ -41,6 +41,7 @@ if(NOT WASM_TORCH_SANITIZE)
   endif()
   if(SKBUILD)
     install(TARGETS _C LIBRARY DESTINATION wasm_torch)
+    include(cmake/desktop_engines.cmake)
   else()
     # In the source tree, so that PYTHONPATH=src works during development.
     set_target_properties(_C PROPERTIES

@@ -95,6 +95,22 @@ class Codec(nn.Module):
         return torch.tanh(code @ self.basis)
 
 
+class Rounded(nn.Module):
+    """Weights that 16 bits hold, which the file keeps in them; integers, vectors and a state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 37), nn.Linear(37, 5)
+        self.register_buffer("table", torch.arange(15).reshape(3, 5) * 2**40)
+        self.register_buffer("total", torch.ones(2, 5))
+        self.half().float()
+        self.table = self.table.long()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.total.mul_(3)
+        return self.second(torch.relu(self.first(x))) + self.total[0], self.table + 1
+
+
 #: Exported with sizes that vary, and called at several.
 BATCH, LENGTH = Dim("batch", min=1, max=16), Dim("length", min=1, max=256)
 SIDES = {0: BATCH, 2: Dim("height", min=16, max=128), 3: Dim("width", min=16, max=128)}
@@ -132,6 +148,7 @@ def _built() -> dict[str, tuple[nn.Module, dict[str, tuple[torch.Tensor, ...]]]]
         "picture": (Picture(), {"forward": (normal(2, 3, 32, 32),)}),
         "sentence": (Sentence(), {"forward": (torch.arange(14).reshape(2, 7) % 50,)}),
         "sequence": (Sequence(), {"forward": (normal(2, 9, 8),)}),
+        "rounded": (Rounded(), {"forward": (normal(3, 16),)}),
         "counter": (Counter(), {"forward": (normal(4),)}),
         "codec": (codec, {"encode": (normal(2, 9),), "decode": (normal(2, 6),)}),
     }
@@ -163,7 +180,8 @@ def export_all(folder: Path) -> list[Case]:
         model.eval()
         path = folder / f"{name}.wasm"
         if list(methods) == ["forward"]:
-            export_to_wasm(model, path, methods["forward"])
+            weights_dtype = "float16" if isinstance(model, Rounded) else "float32"
+            export_to_wasm(model, path, methods["forward"], weights_dtype=weights_dtype)
         else:
             wanted = {m: (getattr(model, m), x) for m, x in methods.items()}
             export_to_wasm(model, path, methods=wanted)

@@ -137,3 +137,38 @@ TEST(products_beyond_the_address_space_are_out_of_memory) {
   CHECK(block != NULL);
   wt_free(block);
 }
+
+/* ---- weights as files keep them ---------------------------------------------------------------
+ */
+static bool unpacks_in_place(wt_word dtype, float (*widen)(uint16_t), int count) {
+  enum { MOST = 65536 };
+  uint32_t *wide = malloc((MOST + 1) * sizeof *wide);
+  uint16_t *narrow = (uint16_t *)(wide + count) - count; /* both end together */
+  for (int i = 0; i < count; i++) narrow[i] = (uint16_t)(MOST - count + i);
+  wide[count] = 0x12345678u;
+  wt_unpack((wt_word)wide, (wt_word)narrow, count, dtype);
+  bool same = wide[count] == 0x12345678u;
+  for (int i = 0; i < count; i++) {
+    float got, expected = widen((uint16_t)(MOST - count + i));
+    memcpy(&got, wide + i, sizeof got);
+    same = same && (isnan(expected) ? isnan(got) : memcmp(&got, &expected, sizeof got) == 0);
+  }
+  free(wide);
+  return same;
+}
+
+TEST(half_weights_unpack_over_themselves) {
+  const int counts[] = {0, 1, 2, 15, 16, 17, 33, 1000, 65536};
+  for (int i = 0; i < 9; i++) {
+    CHECK(unpacks_in_place(WT_FLOAT16, wt_half_to_float, counts[i]));
+    CHECK(unpacks_in_place(WT_BFLOAT16, wt_bfloat16_to_float, counts[i]));
+  }
+}
+
+TEST(other_weights_move) {
+  int64_t data[] = {1, 2, 3, 4, 5};
+  wt_unpack((wt_word)data, (wt_word)(data + 1), 4, WT_INT64);
+  CHECK(data[0] == 2 && data[3] == 5 && data[4] == 5);
+  wt_unpack((wt_word)(data + 1), (wt_word)data, 3, WT_INT64);
+  CHECK(data[0] == 2 && data[1] == 2 && data[3] == 4);
+}

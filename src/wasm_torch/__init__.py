@@ -6,6 +6,7 @@ threads, and on the desktop on the engine's native build.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from wasm_torch import _host
@@ -116,11 +117,10 @@ from wasm_torch.serialization import load, save  # noqa: E402
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when used: the one needs torch, the other wasmtime.
-    if name == "export_to_wasm":
-        from wasm_torch.export import export_to_wasm
-
-        return export_to_wasm
+    # Imported when used: few programs need them.
+    if name in ("export", "export_to_wasm"):
+        export = importlib.import_module("wasm_torch.export")
+        return export if name == "export" else export.export_to_wasm
     if name == "load_model":
         from wasm_torch.model import load
 

@@ -51,8 +51,9 @@ def channels_last_stride(size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def suggests_channels_last(t: Any) -> bool:
-    """Whether the strides of a 4-d or 5-d tensor say channels last, with or without gaps, as torch's
-    suggest_memory_format has it. Where sizes of 1 leave it open, they say contiguous.
+    """Whether the strides of a 4-d or 5-d tensor say channels last, with or without gaps.
+
+    As torch's suggest_memory_format; where sizes of 1 leave it open, they say contiguous.
     """
     if t.ndim not in (4, 5) or t.stride(1) == 0:
         return False

@@ -27,6 +27,7 @@ from wasm_torch.compiler.expressions import (
     text,
 )
 from wasm_torch.compiler.package import ModelFile, read
+from wasm_torch.compiler.stored import memory_bytes, moves
 
 __all__ = ["MemoryStats", "Model", "ModelInputError", "TensorInfo", "load"]
 
@@ -91,8 +92,13 @@ class Model:
 
     def _load(self, file: ModelFile, module: Any) -> None:
         engine = self._engine
-        self._weights = self._allocate(len(file.weights))
-        engine.write(self._weights, file.weights)
+        size = memory_bytes(self.manifest)
+        self._weights = self._allocate(size)
+        payload = self._weights + size - len(file.weights)
+        engine.write(payload, file.weights)
+        for move in moves(self.manifest):
+            target, source = self._weights + move.target, payload + move.source
+            engine.unpack(target, source, move.count, move.dtype)
         constants = self._weights + self.manifest["constants"]["offset"]
         self._module = engine.load(module, self._weights, constants)
         engine_status = self._module.prepare()

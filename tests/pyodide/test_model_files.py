@@ -1,4 +1,4 @@
-"""Model files in Pyodide: the six small models give torch's results on the eager engine."""
+"""Model files in Pyodide: small models give torch's results on the eager engine."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from wasm_torch.compiler import (
     read,
     wasm,
 )
+from wasm_torch.compiler.package import FORMAT
 from wasm_torch.compiler.plan import plan
 from wasm_torch.compiler.plan_tensor import Buffer, PlanTensor
 from wasm_torch.compiler.record import Launch
@@ -149,8 +150,8 @@ def test_other_files_are_refused() -> None:
 def test_a_newer_format_is_refused(model: bytes) -> None:
     newer = bytearray(model)
     at = newer.index(b"WTM1")
-    struct.pack_into("<I", newer, at + 4, 2)
-    with pytest.raises(NewerFormat, match="format 2"):
+    struct.pack_into("<I", newer, at + 4, FORMAT + 1)
+    with pytest.raises(NewerFormat, match=f"format {FORMAT + 1}"):
         read(newer)
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from wasm_torch.compiler import read
 from wasm_torch.export import ExportError, UnsupportedOperations, export_to_wasm
-from wasm_torch.export import _verify as verification
+from wasm_torch.export._torch_model import TorchModel
 from wasm_torch.model import load
 
 
@@ -72,12 +73,42 @@ class Encoder(nn.Module):
         return {"hidden": hidden, "pooled": (hidden[:, 0].tanh(), mask.sum(1))}
 
 
+class Distances(nn.Module):
+    """Operations that torch's graphs name in their own way."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, ids: torch.Tensor) -> Any:
+        apart = torch.cdist(x, y), torch.cdist(x, y, p=1.0), nn.functional.pdist(x)
+        return *apart, ids << 2, ids >> ids, 3 ^ ids
+
+
+class Warp(nn.Module):
+    """A picture at places that a transformation gives."""
+
+    def __init__(self, mode: str, padding: str) -> None:
+        super().__init__()
+        self.options = {"mode": mode, "padding_mode": padding, "align_corners": False}
+
+    def forward(self, x: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+        grid = nn.functional.affine_grid(theta, [2, 3, 5, 6], align_corners=False)
+        return nn.functional.grid_sample(x, grid, **self.options)
+
+
 MODELS: dict[str, tuple[Any, Any]] = {
     "mlp": (
         lambda: nn.Sequential(nn.Linear(20, 30), nn.Tanh(), nn.Linear(30, 5), nn.Softmax(-1)),
         torch.randn(3, 20),
     ),
     "digits": (Digits, torch.randn(2, 1, 28, 28)),
+    "bilinear": (lambda: nn.Bilinear(4, 5, 3), (torch.randn(2, 4), torch.randn(2, 5))),
+    "distances": (Distances, (torch.randn(4, 3), torch.randn(5, 3), torch.arange(6))),
+    "warp": (
+        lambda: Warp("bilinear", "zeros"),
+        (torch.randn(2, 3, 7, 8), torch.eye(2, 3) + torch.randn(2, 2, 3) / 4),
+    ),
+    "warp_reflection": (
+        lambda: Warp("bicubic", "reflection"),
+        (torch.randn(2, 3, 7, 8), torch.eye(2, 3) + torch.randn(2, 2, 3) / 4),
+    ),
     "block": (Block, torch.randn(1, 8, 16, 16)),
     "group_norm": (
         lambda: nn.Sequential(nn.GroupNorm(2, 6), nn.Upsample(scale_factor=2), nn.LeakyReLU()),
@@ -284,16 +315,96 @@ def test_a_file_that_disagrees_is_not_written(
 ) -> None:
     path = tmp_path / "model.wasm"
     path.write_bytes(b"what was there before")
-    expected = verification._expected
-    monkeypatch.setattr(
-        verification, "_expected", lambda *args: [t + 0.01 for t in expected(*args)]
-    )
+    expected = TorchModel.expected
+    monkeypatch.setattr(TorchModel, "expected", lambda *args: [t + 0.01 for t in expected(*args)])
     with pytest.raises(ExportError, match=r"output 'output' differs from torch's by 0\.01"):
         export_to_wasm(nn.Linear(4, 4), path, torch.randn(2, 4))
     assert path.read_bytes() == b"what was there before"
     assert list(tmp_path.iterdir()) == [path]
     assert export_to_wasm(nn.Linear(4, 4), path, torch.randn(2, 4), verify=False) == {}
     assert path.read_bytes()[:4] == b"\0asm"
+
+
+# ---- weights in 16 bits --------------------------------------------------------------------------
+class Weighted(nn.Module):
+    """Weights of several kinds; a mask whose numbers 16 bits cannot hold, and a state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.head = nn.Linear(8 * 36, 64)
+        self.register_buffer("mask", torch.zeros(64, 64))
+        self.mask[:, ::2] = -3e38
+        self.register_buffer("tiny", torch.full((64, 64), 1e-9))
+        self.register_buffer("total", torch.zeros(2, 64))
+        self.norm.running_mean.normal_()
+        self.norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.head(self.norm(self.convolution(x)).flatten(1))
+        y = y + (y @ self.tiny) * 1e9
+        self.total.add_(y)
+        return (self.total.unsqueeze(1) + self.mask).softmax(-1)
+
+
+@pytest.mark.parametrize("weights_dtype", ["float16", "bfloat16"])
+def test_weights_in_16_bits(weights_dtype: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = Weighted(), torch.randn(2, 3, 8, 8)
+    paths = [tmp_path / "whole.wasm", tmp_path / "half.wasm"]
+    export_to_wasm(model, paths[0], x, optimization_level="O1")
+    compared = export_to_wasm(
+        model, paths[1], x, optimization_level="O1", weights_dtype=weights_dtype
+    )
+    assert 1e-7 < compared["forward"].rel_err < 0.02
+    whole, half = (read(path.read_bytes()) for path in paths)
+    kept = {t["name"]: t.get("stored") for t in half.manifest["weights"]["tensors"]}
+    named = {name: stored for name, stored in kept.items() if name in model.state_dict()}
+    exact = {"float16": ("mask", "tiny"), "bfloat16": ()}[weights_dtype]
+    for name, stored in named.items():
+        tensor = model.state_dict()[name]
+        narrow = tensor.dim() >= 2 and name not in ("total", *exact)
+        assert stored == (weights_dtype if narrow else None), name
+    assert {"convolution.weight", "head.weight", "total"} <= named.keys()
+    assert half.manifest["format"] == 2 and whole.manifest["format"] == 1
+    assert len(half.weights) < 0.7 * len(whole.weights)
+    assert half.manifest["weights"]["memory"] == len(whole.weights)
+
+    # What the engine computes with is to the bit what torch rounds to.
+    with torch.no_grad():
+        for name, stored in named.items():
+            if stored is not None:
+                tensor = model.state_dict()[name]
+                tensor.copy_(tensor.to(getattr(torch, weights_dtype)))
+    export_to_wasm(model, tmp_path / "rounded.wasm", x, optimization_level="O1")
+    with load(paths[1]) as one, load(tmp_path / "rounded.wasm") as other:
+        for _ in range(2):
+            assert torch.equal(*(torch.from_numpy(m(x).numpy()) for m in (one, other)))
+
+
+def test_folded_weights_are_kept_in_16_bits(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = Weighted(), torch.randn(2, 3, 8, 8)
+    export_to_wasm(model, tmp_path / "m.wasm", x, weights_dtype="float16")
+    manifest = read((tmp_path / "m.wasm").read_bytes()).manifest
+    folded = [t for t in manifest["weights"]["tensors"] if t["shape"] == [8, 3, 3, 3]]
+    assert [t["stored"] for t in folded] == ["float16"]
+
+
+def test_rounding_that_spoils_the_outputs_is_refused(tmp_path: Path) -> None:
+    class Cancelling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("above", torch.full((4, 4), 1.0002))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ self.above - x.sum(-1, keepdim=True)
+
+    path = tmp_path / "m.wasm"
+    with pytest.raises(ExportError, match="do not bear 16 bits"):
+        export_to_wasm(Cancelling(), path, torch.ones(2, 4), weights_dtype="float16")
+    assert not path.exists()
+    export_to_wasm(Cancelling(), path, torch.ones(2, 4))
 
 
 def test_progress_names_the_steps(tmp_path: Path) -> None:
@@ -308,9 +419,10 @@ def test_progress_names_the_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"model": "no module"}, TypeError, "must be a torch.nn.Module, not str"),
+        ({"model": "no module"}, TypeError, "must be a torch.nn.Module, of torch or of wasm_torch"),
         ({"example_input": None}, TypeError, "needs example_input=, or methods="),
         ({"optimization_level": "O9"}, ValueError, "must be one of O0, O1, O2, O3, not 'O9'"),
+        ({"weights_dtype": "int4"}, ValueError, "must be one of float32, float16, bfloat16, not"),
         ({"methods": {}, "example_input": None}, ValueError, "methods= is empty"),
     ],
 )

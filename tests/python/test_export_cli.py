@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from torch import nn
 import wasm_torch
 from wasm_torch.cli import main
 from wasm_torch.cli.serve import make_server
+from wasm_torch.compiler.expressions import evaluate
+from wasm_torch.export import export_to_wasm
 
 LINEAR = ["export", "torch.nn:Identity"]
 
@@ -44,6 +47,61 @@ def test_inspect(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for part in ("input: float32[2, 4]", "aten.linear", "gemm@1", "float32[3, 4]  parameter"):
         assert part in shown
+
+
+class Normalized(torch.nn.Module):
+    """A batch norm that the passes fold away, and two buffers that live one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = torch.nn.BatchNorm2d(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.max_pool2d(self.norm(self.convolution(x)), 2).flatten(1).exp()
+
+
+@pytest.mark.parametrize("varying", [False, True])
+def test_inspect_compares_graphs_and_shows_the_plan(
+    varying: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, x = tmp_path / "m.wasm", torch.randn(2, 3, 10, 10)
+    batch = {"x": {0: torch.export.Dim("batch", min=1, max=8)}}
+    export_to_wasm(Normalized(), path, x, dynamic_shapes=batch if varying else None)
+    assert main(["inspect", str(path), "--nodes"]) == 0
+    shown = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "1 -> 0 aten.native_batch_norm" in lines and "1 -> 1 aten.convolution" in lines
+    before, after = shown.split("graph before the passes")[1].split("graph after the passes")
+    assert "aten.native_batch_norm(" in before and "%norm.running_mean" in before
+    assert "aten.native_batch_norm(" not in after and "aten.convolution(" in after
+    assert "# convolution" in after
+
+    assert main(["inspect", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["bytes"] == path.stat().st_size
+    report, method = found["report"]["forward"], found["manifest"]["methods"]["forward"]
+    assert [n["op"] for n in report["after"]["nodes"]] == [n["op"] for n in method["nodes"]]
+    assert report["kernels"].keys() <= set(found["manifest"]["kernels"])
+    assert sum(report["kernels"].values()) >= len(report["kernels"]) > 1
+    ops = [node["op"] for node in method["nodes"]]
+    at = ops.index("aten.convolution")
+    made = [b for b in report["memory"] if b["first"] == at]
+    convolved = max(made, key=lambda b: evaluate(b["bytes"], {"batch": 2}))
+    assert convolved["bytes"] == (["*", 2048, "batch"] if varying else 2 * 2048)
+    assert evaluate(convolved["offset"], {"batch": 2}) % 64 == 0 and convolved["last"] > at
+    size = "2048 * batch bytes" if varying else "4.1 kB"
+    assert any(line.startswith(size) and "aten.convolution .." in line for line in lines)
+
+
+def test_inspect_takes_files_without_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wasm_torch.compiler.section", lambda reports: b"")
+    export_to_wasm(nn.Linear(4, 3), tmp_path / "m.wasm", torch.ones(2, 4))
+    assert main(["inspect", str(tmp_path / "m.wasm"), "--nodes"]) == 0
+    shown = capsys.readouterr().out
+    assert "aten.linear" in shown and "kernel calls" not in shown
 
 
 def test_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +210,9 @@ def test_arguments_that_make_no_sense_exit_with_2(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["export", "inspect", "run", "bench", "serve"])
+@pytest.mark.parametrize(
+    "command", ["export", "inspect", "run", "bench", "serve", "download-runtime"]
+)
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

@@ -26,6 +26,7 @@ PRODUCTS = [
     "F.linear(x(3, 4), x(5, 4), x(5)), F.linear(x(2, 3, 4), x(5, 4))",
     "F.linear(x(4), x(5, 4), x(5))",
     "F.bilinear(x(3, 4), x(3, 5), x(2, 4, 5), x(2))",
+    "torch._trilinear(x(3, 4), x(2, 4, 5), x(3, 5), [1, 3], [0], [1, 2], [2, 3])",
     "x(0, 3) @ x(3, 2), x(2, 0) @ x(0, 3)",
     "torch.linalg.multi_dot((x(2, 3), x(3, 4), x(4, 2)))",
 ]

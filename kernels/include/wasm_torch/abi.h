@@ -455,6 +455,9 @@ void wt_reset_peak_memory(void);
 double wt_empty_cache(void);
 /* CRC-32 (zlib's) of bytes that follow those of which `crc` is the checksum; 0 for none before. */
 uint32_t wt_crc32(wt_word address, wt_word count, uint32_t crc);
+/* Copies `count` elements; 16-bit floats become float32. The two may overlap where the results end
+ * no later than the elements do, and in any way where the dtype stays. */
+void wt_unpack(wt_word out, wt_word in, wt_word count, wt_word dtype);
 /* Threads that take part in a job from now on (the caller included); returns the number in force,
  * which workers that are not ready yet may lower. */
 wt_word wt_set_num_threads(wt_word count);

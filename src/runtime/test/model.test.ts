@@ -4,9 +4,17 @@ import { bindInputs, nestOutputs } from "../src/model/bind";
 import { fromNumbers, toNumbers } from "../src/model/dtypes";
 import { describeError, errorFrom, ModelInputError, Truncated } from "../src/model/errors";
 import { crc32, ModelReader } from "../src/model/format";
-import { checkedManifest, type MethodInfo } from "../src/model/manifest";
+import {
+  aligned,
+  checkedManifest,
+  type Manifest,
+  type MethodInfo,
+  storedBytes,
+  type WeightInfo,
+} from "../src/model/manifest";
 import { checkExpression, evaluate, type Expression, textOf, UNLIMITED } from "../src/model/sizes";
 import { Tensor, tensor } from "../src/model/tensor";
+import { unpackWeights } from "../src/model/unpack";
 import { startEngine } from "./engines";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -330,6 +338,12 @@ test("manifests that cannot be are refused", () => {
     weights: { ...good.weights, tensors: [{ ...weight, ...change }] },
   });
   assert.equal(parse(weights({})).weights.tensors.length, 1);
+  const stored = (change: object, more = {}) => {
+    const tensors = [{ ...weight, shape: [32], bytes: 128, stored: "float16", ...change }];
+    const kept = { ...good.weights, memory: 128, ...more, tensors };
+    return { weights: kept, constants: { bytes: 0, offset: 128 } };
+  };
+  assert.equal(parse(stored({})).weights.memory, 128);
   const method = (change: object) => ({ methods: { forward: { ...METHOD, ...change } } });
   for (const change of [
     { kernels: [1] },
@@ -343,6 +357,13 @@ test("manifests that cannot be are refused", () => {
     weights({ dtype: "float31" }),
     weights({ shape: [-4] }),
     weights({ bytes: 20 }),
+    stored({ stored: "float8" }),
+    stored({ dtype: "int32" }),
+    stored({ offset: 64 }),
+    stored({ shape: [64], bytes: 256 }),
+    stored({}, { memory: 192 }),
+    stored({}, { memory: 2 ** 33 }),
+    stored({}, { memory: 32 }),
     method({ arena_bytes: -1 }),
     method({ output_tree: 2 }),
     method({ states: [{ weight: 0 }] }),
@@ -352,6 +373,49 @@ test("manifests that cannot be are refused", () => {
   }
   assert.throws(() => checkedManifest("{", 64), { name: "Damaged" });
 });
+
+test("weights of 16 bits are widened where they lie", () => {
+  const engine = startEngine();
+  const counts = [32, 5, 1000];
+  const tensors: WeightInfo[] = [];
+  let [memory, bytes] = [0, 0];
+  for (const [i, count] of counts.entries()) {
+    const stored = ([undefined, "float16", "bfloat16"] as const)[i];
+    const common = { name: `w${i}`, dtype: "float32", shape: [count], role: "constant" } as const;
+    tensors.push({ ...common, ...(stored && { stored }), offset: memory, bytes: 4 * count });
+    bytes += aligned(storedBytes(tensors[i]!));
+    memory += aligned(4 * count);
+  }
+  const constants = { bytes: 8, offset: memory };
+  memory += 64;
+  bytes += 64;
+  const weights = { bytes, memory, checksum: "", tensors };
+  const manifest = { weights, constants } as unknown as Manifest;
+  const address = engine.exports.wt_allocate(memory + 64) >>> 0;
+  const heap = engine.views.reaching(address + memory + 64).bytes;
+  heap.fill(255, address, address + memory + 64);
+  const wanted = tensors.map((tensor, k) => {
+    const numbers = Array.from({ length: tensor.shape[0]! }, (_, i) => i - 8 * k);
+    return toNumbers(fromNumbers(numbers, tensor.stored ?? "float32"), tensor.stored ?? "float32");
+  });
+  let at = address + memory - bytes;
+  for (const [i, tensor] of tensors.entries()) {
+    const data = fromNumbers(wanted[i]!, tensor.stored ?? "float32");
+    heap.set(new Uint8Array(data.buffer), at);
+    at += aligned(data.byteLength);
+  }
+  heap.fill(7, at, at + 8);
+  unpackWeights(engine, manifest, address);
+  for (const [i, tensor] of tensors.entries()) {
+    const got = new Float32Array(heap.slice(address + tensor.offset).buffer, 0, counts[i]);
+    assert.deepEqual([...got], wanted[i], tensor.name);
+  }
+  assert.ok(heap.slice(address + constants.offset, address + constants.offset + 8).every(isSeven));
+  assert.ok(heap.slice(address + memory, address + memory + 64).every((byte) => byte === 255));
+  engine.pool.terminate();
+});
+
+const isSeven = (byte: number) => byte === 7;
 
 test("errors keep their class from one thread to the other", () => {
   const back = errorFrom(structuredClone(describeError(new Truncated("the file ends"))));

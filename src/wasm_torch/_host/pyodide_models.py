@@ -81,6 +81,10 @@ class Engine:
         """A copy of bytes of the engine's memory."""
         return bytes(self._at(address, size).to_bytes()) if size else b""
 
+    def unpack(self, out: int, source: int, count: int, dtype: int) -> None:
+        """Copies elements of a dtype, by its code; 16-bit floats become float32."""
+        self._exports.wt_unpack(out, source, count, dtype)
+
     # ---- models ------------------------------------------------------------------------------
     def compile(self, code: bytes, methods: Iterable[str], threads: bool) -> Any:
         """A module for `load`, whose calls take one thread without ``threads``.

@@ -48,8 +48,9 @@ def _binary(simd: bool) -> Path:
             if (place / f"{variant}.wasm").is_file():
                 return place / f"{variant}.wasm"
     raise ImportError(
-        "this installation of wasm_torch carries no WebAssembly engine for the desktop: use a "
-        "source tree of wasm-torch, and run `make engine` there"
+        "this installation of wasm_torch has no WebAssembly engine, which runs model files on the "
+        "desktop: it was built without Emscripten. In a source tree of wasm-torch, run `make "
+        "engine`, and then `pip install .` to have the engine in an installation"
     )
 
 
@@ -141,6 +142,10 @@ class Engine:
     def read(self, address: int, size: int) -> bytes:
         """A copy of bytes of the engine's memory."""
         return bytes(self._at(address, size))
+
+    def unpack(self, out: int, source: int, count: int, dtype: int) -> None:
+        """Copies elements of a dtype, by its code; 16-bit floats become float32."""
+        self._call("wt_unpack", _signed(out), _signed(source), count, dtype)
 
     def _at(self, address: int, size: int) -> memoryview:
         if address < 0 or address + size > self.memory.data_len():

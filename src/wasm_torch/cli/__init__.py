@@ -1,4 +1,4 @@
-"""The command line: ``wasm-torch export | inspect | run | bench | serve``.
+"""The command line: ``wasm-torch export | inspect | run | bench | serve | download-runtime``.
 
 Exit codes: 0 done, 1 the command failed and said why, 2 the arguments make no sense, 130
 interrupted.
@@ -10,11 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from wasm_torch.cli import bench, export, inspect, run, serve
+from wasm_torch.cli import bench, download_runtime, export, inspect, run, serve
 from wasm_torch.cli._arguments import described
 from wasm_torch.version import __version__
 
-_COMMANDS = (export, inspect, run, bench, serve)
+_COMMANDS = (export, inspect, run, bench, serve, download_runtime)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

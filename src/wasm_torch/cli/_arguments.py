@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join("  " + line.rstrip() for line in lines)
+
+
+def bar(step: str, done: float) -> None:
+    """A progress bar on one line of the terminal."""
+    width = 30
+    filled = round(width * done)
+    line = f"\r[{'#' * filled}{'.' * (width - filled)}] {step:<24.24}"
+    print(line, end="\n" if done >= 1 else "", file=sys.stderr, flush=True)

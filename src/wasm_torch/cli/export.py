@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from wasm_torch.cli._arguments import (
+    bar,
     described,
     megabytes,
     random_array,
@@ -48,6 +49,12 @@ def add_to(commands: Any) -> None:
         choices=("O0", "O1", "O2", "O3"),
         help="how much to optimize (O3)",
     )
+    parser.add_argument(
+        "--weights-dtype",
+        default="float32",
+        choices=("float32", "float16", "bfloat16"),
+        help="how the file keeps weights (float32); 16 bits make it about half as large",
+    )
     parser.add_argument("--no-simd", action="store_true", help="for the engine without SIMD")
     parser.add_argument("--no-threads", action="store_true", help="run on one thread everywhere")
     parser.add_argument("--no-verify", action="store_true", help="do not compare with torch")
@@ -80,8 +87,9 @@ def _export(options: argparse.Namespace) -> None:
         optimization_level=options.optimization_level,
         use_simd=not options.no_simd,
         use_threads=not options.no_threads,
+        weights_dtype=options.weights_dtype,
         verify=not options.no_verify,
-        progress=_bar if sys.stderr.isatty() else None,
+        progress=bar if sys.stderr.isatty() else None,
     )
     print(f"{options.output}: {megabytes(os.path.getsize(options.output))}")
     for method, result in compared.items():
@@ -90,8 +98,12 @@ def _export(options: argparse.Namespace) -> None:
 
 def _silence_torch() -> None:
     """torch logs the traceback of an error that is raised as well, and warns of its own code."""
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            "exporting a torch model needs torch: pip install 'wasm-shim-torch[export]' torch"
+        ) from error
     if "TORCH_LOGS" not in os.environ:
         torch._logging.set_logs(all=logging.CRITICAL)
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -134,11 +146,3 @@ def _model(text: str) -> Any:
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"{text} gave a {type(model).__name__}, not a torch.nn.Module")
     return model
-
-
-def _bar(step: str, done: float) -> None:
-    """A progress bar on one line of the terminal."""
-    width = 30
-    filled = round(width * done)
-    line = f"\r[{'#' * filled}{'.' * (width - filled)}] {step:<24.24}"
-    print(line, end="\n" if done >= 1 else "", file=sys.stderr, flush=True)

@@ -44,9 +44,14 @@ class Kernels:
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
 
+    @staticmethod
+    def import_name(kernel: str) -> str:
+        """A kernel's name with its version, as the engine exports it."""
+        return f"{kernel}@{_C.KERNEL_VERSIONS[kernel]}"
+
     def number(self, kernel: str) -> int:
         """The function index of a kernel: imports come first."""
-        name = f"{kernel}@{_C.KERNEL_VERSIONS[kernel]}"
+        name = self.import_name(kernel)
         if name not in self._numbers:
             self._numbers[name] = len(self.names)
             self.names.append(name)

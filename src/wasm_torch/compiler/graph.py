@@ -181,7 +181,7 @@ class Graph:
         lines = [f"inputs {', '.join(map(repr, self.inputs))}"]
         for node in self.nodes:
             left = ", ".join(map(repr, node.outputs))
-            right = ", ".join(_text(v) for v in node.values)
+            right = ", ".join(argument_text(v) for v in node.values)
             where = f"    # {node.source}" if node.source else ""
             lines.append(f"{left + ' = ' if left else ''}{node.name}({right}){where}")
         lines.append(f"outputs {', '.join(f'%{v.name}' for v in self.outputs)}")
@@ -201,9 +201,10 @@ def share_states(graphs: list[Graph]) -> None:
                 value.role, value.data = "state", shared.data
 
 
-def _text(argument: Any) -> str:
+def argument_text(argument: Any) -> str:
+    """An argument as a graph is printed with it."""
     if isinstance(argument, Value):
         return f"%{argument.name}"
     if isinstance(argument, (tuple, list)):
-        return f"[{', '.join(map(_text, argument))}]"
+        return f"[{', '.join(map(argument_text, argument))}]"
     return getattr(argument, "name", None) or repr(argument)

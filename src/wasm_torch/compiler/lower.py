@@ -51,7 +51,7 @@ class Varying:
         symbols: the sizes.
         patches: for each launch, the numbers in its arguments.
         offsets: the byte offset of a tensor within its buffer, by the tensor's id.
-        places: the offset of a buffer in the arena, by the buffer's id.
+        places, bytes: the offset of a buffer in the arena, and its size, by the buffer's id.
         inputs, outputs: the shapes of the inputs and of the outputs.
         largest: the largest number that the arguments of a call hold.
     """
@@ -60,6 +60,7 @@ class Varying:
     patches: list[list[Patch]]
     offsets: dict[int, Expression]
     places: dict[int, Expression]
+    bytes: dict[int, Expression]
     inputs: list[list[Expression]]
     outputs: list[list[Expression]]
     largest: Expression

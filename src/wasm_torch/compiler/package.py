@@ -12,7 +12,10 @@ from typing import Any
 from wasm_torch.compiler import wasm
 from wasm_torch.compiler.errors import Damaged, NewerFormat, NotOurs, NotWasm, Truncated
 
-FORMAT = 1
+#: The newest format that is read. A file has the oldest that says all that is in it: the first, or
+#: the second where weights are kept in another dtype than they are used in.
+FORMAT = 2
+FIRST_FORMAT = 1
 HEADER, MANIFEST, WEIGHTS = "wasm_torch.header", "wasm_torch.manifest", "wasm_torch.weights"
 _MARK = b"WTM1"
 _HEADER = struct.Struct("<4sIIIQ")
@@ -31,7 +34,8 @@ def write(sections: bytes, manifest: dict[str, Any], payload: list[bytes]) -> by
     manifest["weights"]["checksum"] = f"crc32:{checksum:08x}"
     text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
     rest = sections + wasm.custom(MANIFEST, text)
-    header = _HEADER.pack(_MARK, FORMAT, _HEADER_END + len(rest), zlib.crc32(rest), weights_bytes)
+    size, code = _HEADER_END + len(rest), zlib.crc32(rest)
+    header = _HEADER.pack(_MARK, manifest["format"], size, code, weights_bytes)
     head = wasm.custom_head(WEIGHTS, weights_bytes)
     return b"".join((wasm.MAGIC, wasm.custom(HEADER, header), rest, head, *payload))
 
@@ -62,7 +66,7 @@ def read(data: bytes | bytearray | memoryview) -> ModelFile:
     prefix = view[:prefix_bytes]
     if zlib.crc32(prefix[_HEADER_END:]) != checksum:
         raise Damaged("the code or the manifest of the model file is damaged: download it again")
-    manifest = json.loads(bytes(_custom_sections(prefix)[MANIFEST]))
+    manifest = json.loads(bytes(custom_sections(prefix)[MANIFEST]))
     head = wasm.custom_head(WEIGHTS, weights_bytes)
     start = prefix_bytes + len(head)
     payload = view[start : start + weights_bytes]
@@ -102,7 +106,7 @@ def _header(view: memoryview) -> tuple[int, int, int]:
     return prefix_bytes, checksum, weights_bytes
 
 
-def _custom_sections(prefix: memoryview) -> dict[str, memoryview]:
+def custom_sections(prefix: memoryview) -> dict[str, memoryview]:
     """The payloads of a module's custom sections by name."""
     return {name: payload for number, name, payload in _sections(prefix) if number == 0}
 

@@ -75,6 +75,7 @@ class _Union:
             patches,
             offsets,
             places,
+            sizes,
             [family.shape(list(v)) for v in zip(*(g.inputs for g in family.graphs), strict=True)],
             [family.shape(list(v)) for v in zip(*(g.outputs for g in family.graphs), strict=True)],
             largest(self._numbers),

@@ -1,17 +1,20 @@
-"""From a torch model to one WebAssembly file. The only package here that imports torch itself."""
+"""From a model to one WebAssembly file.
+
+A model of torch goes through torch.export, one of wasm_torch is traced. torch is imported only
+where there is a model of it.
+"""
 
 from __future__ import annotations
 
-try:
-    import torch as _torch
-except ImportError as error:
-    raise ImportError(
-        "exporting a torch model needs torch: pip install 'wasm-shim-torch[export]' torch"
-    ) from error
-
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
+from wasm_torch.export._examples import Dim
 from wasm_torch.export._export import check_output, export_to_wasm
 
-__all__ = ["ExportError", "Unsupported", "UnsupportedOperations", "check_output", "export_to_wasm"]
-
-del _torch
+__all__ = [
+    "Dim",
+    "ExportError",
+    "Unsupported",
+    "UnsupportedOperations",
+    "check_output",
+    "export_to_wasm",
+]

@@ -122,6 +122,38 @@ def _bilinear(input: Any, output_size: Any, align_corners: bool, scale_factors: 
     )
 
 
+#: Interpolations and paddings of `grid_sample` by torch's numbers.
+_MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+
+
+@_adapter("grid_sampler_2d", "grid_sampler_3d")
+def _grid_sampler(
+    input: Any, grid: Any, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Any:
+    mode, padding = _MODES[interpolation_mode], _PADDINGS[padding_mode]
+    return functional.grid_sample(input, grid, mode, padding, align_corners)
+
+
+@_adapter("_cdist_forward")
+def _cdist(x1: Any, x2: Any, p: float, compute_mode: int | None) -> Any:
+    return wasm_torch.cdist(x1, x2, p)
+
+
+@_adapter("_pdist_forward")
+def _pdist(self: Any, p: float = 2.0) -> Any:
+    return functional.pdist(self, p)
+
+
+@_adapter("__lshift__.Scalar", "__lshift__.Tensor")
+def _left_shift(self: Any, other: Any) -> Any:
+    return self << other
+
+
+@_adapter("__rshift__.Scalar", "__rshift__.Tensor")
+def _right_shift(self: Any, other: Any) -> Any:
+    return self >> other
+
+
 @_adapter("view", "_unsafe_view", "reshape")
 def _view(self: Any, size: Any) -> Any:
     # Strides here may differ from torch's, for instance those of attention: a copy where needed.

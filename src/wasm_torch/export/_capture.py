@@ -12,6 +12,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from wasm_torch.export._errors import ExportError
+from wasm_torch.export._examples import output_names, split_example
 from wasm_torch.export._operations import is_kept
 from wasm_torch.export._sizes import VaryingSizes, dimension_names, varying_sizes
 
@@ -60,15 +61,6 @@ class _Method(torch.nn.Module):
             return function(*args, **kwargs)
 
         self.forward = forward
-
-
-def split_example(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of an example: a tensor, a tuple, or a dict by name."""
-    if isinstance(example, Mapping):
-        return (), dict(example)
-    if isinstance(example, (tuple, list)):
-        return tuple(example), {}
-    return (example,), {}
 
 
 def capture(
@@ -145,7 +137,7 @@ def _read(program: Any, args: Any, kwargs: Any, prefix: str) -> Captured:
     input_tree = arguments[1] if kwargs else arguments[0]
     numbers = list(range(len(outputs)))
     output_tree = _plain(pytree.tree_unflatten(numbers, program.call_spec.out_spec))
-    named = _output_names(output_tree, len(outputs))
+    named = output_names(output_tree, len(outputs))
     return Captured(
         program.graph,
         inputs,
@@ -190,24 +182,6 @@ def _plain(tree: Any) -> Any:
     if hasattr(tree, "__dataclass_fields__"):
         return {name: _plain(getattr(tree, name)) for name in tree.__dataclass_fields__}
     return tree
-
-
-def _output_names(tree: Any, count: int) -> list[str]:
-    """Names by the keys that lead to each output: ``output``, ``output_0``, ``past_0_1``."""
-    names = [""] * count
-
-    def walk(tree: Any, path: str) -> None:
-        if isinstance(tree, dict):
-            for key, value in tree.items():
-                walk(value, f"{path}_{key}" if path else key)
-        elif isinstance(tree, list):
-            for i, value in enumerate(tree):
-                walk(value, f"{path or 'output'}_{i}")
-        elif tree is not None:
-            names[tree] = path or "output"
-
-    walk(tree, "")
-    return names
 
 
 def place_of(node: torch.fx.Node) -> str:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from wasm_torch.compiler import LEVELS, compile
-from wasm_torch.export._capture import Captured, capture
-from wasm_torch.export._record import WeightSet, refuse_unsupported, to_family
+import wasm_torch
+from wasm_torch.compiler import LEVELS, Compiled, assemble, check_weights_dtype
 from wasm_torch.export._verify import Comparison, verify_file
-from wasm_torch.export._versions import check_torch
 
 #: What ``progress`` is told: the step's name, and how far along all steps are, from 0 to 1.
 Progress = Callable[[str, float], None]
 
 
 def export_to_wasm(
-    model: torch.nn.Module,
+    model: Any,
     output_path: str | os.PathLike[str],
     example_input: Any = None,
     *,
@@ -31,23 +28,29 @@ def export_to_wasm(
     optimization_level: str = "O3",
     use_simd: bool = True,
     use_threads: bool = True,
+    weights_dtype: str = "float32",
     verify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Comparison]:
-    """Writes a torch model as one WebAssembly file, which runs in a page, in Pyodide and here.
+    """Writes a model as one WebAssembly file, which runs in a page, in Pyodide and here.
+
+    A model of torch goes through torch.export; a model of wasm_torch, here or in Pyodide, is
+    traced: run once, with the operations written down.
 
     The model is exported in evaluation mode, for inputs of exactly the dtypes of the example, and
     of its shapes but for the sizes that ``dynamic_shapes`` lets vary.
 
     Args:
-        model: what to export; its modes are as before afterwards.
+        model: what to export, a module of torch or of wasm_torch; its modes are as before
+            afterwards.
         output_path: the file, such as "resnet18.wasm". It is replaced only when all is well.
         example_input: a tensor, a tuple of positional arguments, or a dict of keyword arguments.
         methods: in place of ``example_input``, several methods over the model's weights by name:
             ``{"encode": (model.encoder, x), "step": (model.step, (token, state))}``.
         dynamic_shapes: which sizes may vary from call to call, as torch.export takes it:
-            ``{"x": {0: Dim("batch", min=1, max=16)}}``; with ``methods``, a dict of that for each
-            method in which sizes vary. The file runs at any size in the range, which begins at 1 or
+            ``{"x": {0: Dim("batch", min=1, max=16)}}``, with torch.export's Dim, or for a model of
+            wasm_torch `wasm_torch.export.Dim`; with ``methods``, a dict of that for each method in
+            which sizes vary. The file runs at any size in the range, which begins at 1 or
             later. The model is tried out at 4 to 16 sizes, and at 30 more of a dimension over which
             strides or pools go, so this takes longer than an export at fixed sizes.
         optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
@@ -58,59 +61,80 @@ def export_to_wasm(
             refuses it.
         use_threads: False makes a file that runs on one thread whatever the engine has: for models
             so small that waking threads costs more than they do.
-        verify: run the file here, through wasmtime, and compare it with torch on the example; where
-            sizes vary, at the smallest and at other sizes as well.
+        weights_dtype: "float16" or "bfloat16" keep parameters and constants of float32 and two or
+            more dimensions in 16 bits, so that the file is about half as large. They are widened
+            when the file is loaded, and computed with in float32. Tensors for which the dtype's
+            range or precision does not suffice stay as they are.
+        verify: run the file here and compare it with the model on the example; where sizes vary, at
+            the smallest and at other sizes as well. On the desktop wasmtime runs it. Where weights
+            are kept in 16 bits, the code is compared with the weights as the model has them first,
+            and what the rounding does to the outputs may then be a tenth of their scale at most.
         progress: called at the start of each step with its name and the part that is done.
 
     Returns:
-        For each method, how far the file's outputs were from torch's; empty without ``verify``.
+        For each method, how far the file's outputs were from the model's; empty without ``verify``.
 
     Raises:
         UnsupportedOperations: lists every operation that wasm_torch lacks.
         ExportError: torch.export cannot follow the model, torch's version was not tested, or the
-            file does not agree with torch.
-        UnsupportedModel: one file cannot run the model at all sizes of ``dynamic_shapes``; the
-            message names the operation and the size that has to be fixed.
+            file does not agree with the model.
+        DataDependent, RandomNumbers: a model of wasm_torch cannot be traced.
+        UnsupportedModel: one file cannot run the model, or not at all sizes of ``dynamic_shapes``;
+            the message names the operation and the size that has to be fixed.
         OSError: the file cannot be written where ``output_path`` says.
         ValueError, TypeError: an argument is not one of the above.
     """
-    check_torch()
     check_output(output_path)
-    if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
     if optimization_level not in LEVELS:
         raise ValueError(
             f"optimization_level must be one of {', '.join(LEVELS)}, not {optimization_level!r}"
         )
+    check_weights_dtype(weights_dtype)
+    make = _kind_of(model)
     wanted = _methods(example_input, methods)
-    varying = _dynamic_shapes(dynamic_shapes, methods)
+    source = make(model, wanted, _dynamic_shapes(dynamic_shapes, methods))
     tell = progress or (lambda step, done: None)
     with _evaluating(model):
-        captured: dict[str, Captured] = {}
-        for i, (name, (function, example)) in enumerate(wanted.items()):
-            tell(f"capturing {name}", 0.4 * i / len(wanted))
-            captured[name] = capture(model, function, example, varying.get(name))
-        refuse_unsupported(*captured.values())
-        tell("recording operations", 0.4)
-        weights = WeightSet()
-        families = {name: to_family(method, weights) for name, method in captured.items()}
+        families = source.families(lambda step, done: tell(step, 0.4 * done))
         tell("compiling", 0.5)
-        data = compile(
-            families,
-            optimization_level,
-            torch.__version__,
-            simd=use_simd,
-            threads=use_threads,
+        compiled = assemble(
+            families, optimization_level, source.version, simd=use_simd, threads=use_threads
         )
         with _replacing(Path(output_path)) as temporary:
             tell("writing", 0.7)
-            temporary.write_bytes(data)
+            temporary.write_bytes(compiled.file(weights_dtype))
             compared: dict[str, Comparison] = {}
             if verify:
                 tell("verifying", 0.8)
-                compared = verify_file(temporary, model, wanted, captured)
+                compared = _verified(temporary, compiled, source, list(wanted), weights_dtype)
     tell("done", 1.0)
     return compared
+
+
+def _verified(
+    file: Path, compiled: Compiled, source: Any, methods: list[str], weights_dtype: str
+) -> dict[str, Comparison]:
+    if weights_dtype == "float32":
+        return verify_file(file, source, methods)
+    verify_file(compiled.file(), source, methods)
+    return verify_file(file, source, methods, rounded=True)
+
+
+def _kind_of(model: Any) -> Callable[..., Any]:
+    """What exports this kind of model. Raises TypeError where it is none."""
+    if isinstance(model, wasm_torch.nn.Module):
+        from wasm_torch.export._traced_model import TracedModel
+
+        return TracedModel
+    # Where a model of torch is, torch has been imported.
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(model, torch.nn.Module):
+        from wasm_torch.export._torch_model import TorchModel
+
+        return TorchModel
+    raise TypeError(
+        f"model must be a torch.nn.Module, of torch or of wasm_torch, not {type(model).__name__}"
+    )
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
@@ -150,7 +174,7 @@ def _dynamic_shapes(
 
 
 @contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+def _evaluating(model: Any) -> Iterator[None]:
     """Evaluation mode; every module's own mode comes back."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -164,14 +188,10 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place in the end, or leaves nothing."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
-        mode = os.umask(0)
-        os.umask(mode)
-        temporary.chmod(0o666 & ~mode)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

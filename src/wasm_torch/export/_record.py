@@ -15,8 +15,8 @@ from wasm_torch.compiler.family import Family
 from wasm_torch.compiler.graph import Graph, Value
 from wasm_torch.export._capture import Captured, module_path, place_of
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
+from wasm_torch.export._examples import resized
 from wasm_torch.export._operations import arguments_by_name, convert, find, suggestion
-from wasm_torch.export._sizes import resized
 from wasm_torch.tracing import Tracer
 
 
@@ -81,7 +81,7 @@ def to_family(captured: Captured, weights: WeightSet) -> Family:
         if not sizes:
             return _Recording(weights).run(captured, captured.example)
         tensors = enumerate(captured.example)
-        example = [resized(tensor, varying.shape(i, sizes)) for i, tensor in tensors]
+        example = [resized(torch, tensor, varying.shape(i, sizes)) for i, tensor in tensors]
         try:
             return _Recording(weights).run(captured, example)
         except ExportError as error:

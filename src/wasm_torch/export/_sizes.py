@@ -121,19 +121,3 @@ def _range(limits: Any) -> tuple[int, int]:
     if limits is None:
         return 1, UNLIMITED
     return max(1, whole(limits.lower, 1)), min(UNLIMITED, whole(limits.upper, UNLIMITED))
-
-
-def resized(tensor: torch.Tensor, shape: tuple[int, ...], vary: bool = False) -> torch.Tensor:
-    """A tensor of another shape with the elements of this one, over and over.
-
-    ``vary`` changes floats by up to a tenth, so that what is repeated is not the same.
-    """
-    result = tensor.detach()
-    for dim, size in enumerate(shape):
-        index = torch.arange(size) % result.shape[dim]
-        result = result.index_select(dim, index)
-    if vary and result.is_floating_point():
-        generator = torch.Generator().manual_seed(0)
-        factors = 0.9 + 0.2 * torch.rand(tuple(shape), generator=generator)
-        result = result * factors.to(result.dtype)
-    return result.contiguous()

@@ -1,29 +1,29 @@
-"""Compares a model file, run by wasmtime, with torch."""
+"""Compares a model file, run here, with the model that it was exported from."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy
-import torch
-from torch.utils import _pytree as pytree
-
-from wasm_torch.compiler.expressions import sizes_text
-from wasm_torch.export._capture import Captured, split_example
+import wasm_torch
 from wasm_torch.export._errors import ExportError
-from wasm_torch.export._sizes import resized
+from wasm_torch.model import ModelSource, load
+
+if TYPE_CHECKING:
+    from wasm_torch.export._torch_model import TorchModel
+    from wasm_torch.export._traced_model import TracedModel
 
 #: The largest error that counts as agreement, relative to the largest element of the output.
 TOLERANCE = 1e-4
+#: The largest error, in the same measure, that may come of weights kept in 16 bits.
+ROUNDED_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest differences of a method's outputs from torch's.
+    """The largest differences of a method's outputs from the model's.
 
     Attributes:
         max_abs_err: the largest absolute difference.
@@ -35,126 +35,88 @@ class Comparison:
 
 
 def verify_file(
-    path: Path,
-    model: torch.nn.Module,
-    methods: Mapping[str, tuple[Callable[..., Any] | None, Any]],
-    captured: Mapping[str, Captured],
+    file: ModelSource,
+    model: TorchModel | TracedModel,
+    methods: Iterable[str],
+    rounded: bool = False,
 ) -> dict[str, Comparison]:
     """Runs every method on its example, and at other sizes where they vary.
 
-    Raises ExportError where an output differs from torch's.
-    """
-    from wasm_torch.model import load
+    ``rounded`` says that the file's weights are not the model's to the bit: the tolerance is
+    another then, and outputs that are no floats, such as the index of a maximum, may be others.
 
+    Raises ExportError where an output differs from the model's.
+    """
     compared = {}
-    with load(path) as loaded:
-        for name, (function, example) in methods.items():
-            labels = [label for label, _ in captured[name].outputs]
+    with load(file) as loaded:
+        for name in methods:
             worst = Comparison(0.0, 0.0)
-            for where, given, tensors in _examples(name, example, captured[name]):
-                wanted = _expected(model, function, given)
+            for where, given, tensors in model.examples(name):
+                wanted = model.expected(name, given)
                 loaded.reset_state()
                 got = loaded.call_flat(name, *(tensor.detach() for tensor in tensors))
-                result = _compare(where, labels, wanted, list(got.values()))
-                worst = Comparison(
-                    max(worst.max_abs_err, result.max_abs_err), max(worst.rel_err, result.rel_err)
-                )
+                check = _Check(where, model.source, rounded)
+                result = check.outputs(model.labels(name), wanted, list(got.values()))
+                worst = _worse(worst, result)
             compared[name] = worst
     return compared
 
 
-def _examples(
-    name: str, example: Any, captured: Captured
-) -> Iterator[tuple[str, Any, list[torch.Tensor]]]:
-    """What to call it, the example, and its tensors: as given, and at other sizes in their range.
-
-    These are the smallest, at which a size of 1 may broadcast, and sizes that were no sample.
-    """
-    yield name, example, captured.example
-    symbols = captured.sizes.symbols
-    if not symbols:
-        return
-    for further in (0, 1):
-        sizes = {
-            s.name: min(s.minimum + further * _STEPS[i % len(_STEPS)], s.maximum)
-            for i, s in enumerate(symbols)
-        }
-        tensors = [
-            resized(tensor, captured.sizes.shape(i, sizes), vary=True)
-            for i, tensor in enumerate(captured.example)
-        ]
-        # Each tensor of the example in the place where it stands; one may stand in several.
-        left = iter(tensors)
-        leaves, form = pytree.tree_flatten(split_example(example))
-        new = [next(left) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
-        args, kwargs = pytree.tree_unflatten(new, form)
-        yield f"{name} at {sizes_text(sizes)}", kwargs or args, tensors
+def _worse(a: Comparison, b: Comparison) -> Comparison:
+    return Comparison(max(a.max_abs_err, b.max_abs_err), max(a.rel_err, b.rel_err))
 
 
-#: How far beyond the smallest sizes the file is tried.
-_STEPS = (3, 5, 8)
+@dataclass(frozen=True, slots=True)
+class _Check:
+    method: str
+    source: str
+    rounded: bool
 
+    def outputs(self, labels: list[str], wanted: list[Any], got: list[Any]) -> Comparison:
+        if len(wanted) != len(got):
+            raise ExportError(
+                f"{self.method}: {len(got)} outputs where {self.source} has {len(wanted)}"
+            )
+        worst = Comparison(0.0, 0.0)
+        for label, expected, result in zip(labels, wanted, got, strict=True):
+            worst = _worse(worst, self._output(label, expected, result))
+        return worst
 
-def _expected(
-    model: torch.nn.Module, function: Callable[..., Any] | None, example: Any
-) -> list[torch.Tensor]:
-    """torch's outputs; buffers which the forward changes are put back afterwards."""
-    args, kwargs = copy.deepcopy(split_example(example))
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    try:
-        with torch.no_grad():
-            result = (model if function is None else function)(*args, **kwargs)
-        leaves = pytree.tree_leaves(result)
-        return [leaf.detach().clone() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    finally:
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(buffers[name])
-
-
-def _leaves(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        return [leaf for value in tree.values() for leaf in _leaves(value)]
-    if isinstance(tree, list):
-        return [leaf for value in tree for leaf in _leaves(value)]
-    return [] if tree is None else [tree]
-
-
-def _compare(
-    method: str, labels: list[str], wanted: list[torch.Tensor], got: list[Any]
-) -> Comparison:
-    if len(wanted) != len(got):
-        raise ExportError(f"{method}: {len(got)} outputs where torch has {len(wanted)}")
-    worst = Comparison(0.0, 0.0)
-    for label, expected, result in zip(labels, wanted, got, strict=True):
+    def _output(self, label: str, expected: Any, result: Any) -> Comparison:
         if tuple(expected.shape) != tuple(result.shape):
             raise ExportError(
-                f"{method}: output {label!r} has shape {list(result.shape)} where torch has "
-                f"{list(expected.shape)}"
+                f"{self.method}: output {label!r} has shape {list(result.shape)} where "
+                f"{self.source} has {list(expected.shape)}"
             )
+        if self.rounded and not expected.is_floating_point():
+            return Comparison(0.0, 0.0)
         difference, relative = _difference(expected, result)
-        if relative > TOLERANCE:
-            raise ExportError(
-                f"{method}: output {label!r} differs from torch's by {difference:.3g}, "
-                f"{relative:.3g} of its scale, where {TOLERANCE:.0e} is allowed. The file was "
-                "not written."
+        allowed = ROUNDED_TOLERANCE if self.rounded else TOLERANCE
+        if relative > allowed:
+            because = (
+                "Its weights do not bear 16 bits: keep them in float32."
+                if self.rounded
+                else "The file was not written."
             )
-        worst = Comparison(max(worst.max_abs_err, difference), max(worst.rel_err, relative))
-    return worst
+            raise ExportError(
+                f"{self.method}: output {label!r} differs from {self.source}'s by "
+                f"{difference:.3g}, {relative:.3g} of its scale, where {allowed:.0e} is allowed. "
+                f"{because}"
+            )
+        return Comparison(difference, relative)
 
 
-def _difference(expected: torch.Tensor, result: Any) -> tuple[float, float]:
+def _difference(expected: Any, result: Any) -> tuple[float, float]:
     """The largest difference, absolute and relative to the largest finite element."""
-    theirs = expected.to(torch.float64).numpy()
-    ours = result.double().numpy()
-    if theirs.size == 0:
+    theirs, ours = expected.double(), result.double()
+    if theirs.numel() == 0:
         return 0.0, 0.0
-    finite = numpy.isfinite(theirs)
-    same = (theirs == ours) | (numpy.isnan(theirs) & numpy.isnan(ours))
-    if not numpy.all(same | (finite & numpy.isfinite(ours))):
-        return float("inf"), float("inf")
-    if not finite.any():
+    finite = theirs.isfinite()
+    same = (theirs == ours) | (theirs.isnan() & ours.isnan())
+    if not bool((same | (finite & ours.isfinite())).all()):
+        return math.inf, math.inf
+    if not bool(finite.any()):
         return 0.0, 0.0
-    difference = float(numpy.abs(theirs[finite] - ours[finite]).max())
-    scale = float(numpy.abs(theirs[finite]).max())
+    difference = float(wasm_torch.where(finite, theirs - ours, 0.0).abs().max())
+    scale = float(wasm_torch.where(finite, theirs, 0.0).abs().max())
     return difference, difference / scale if scale else difference

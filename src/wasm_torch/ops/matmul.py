@@ -473,3 +473,50 @@ def kron(self: Any, other: Any) -> Any:
     left = self.reshape(tuple(n for s in a for n in (s, 1)))
     right = other.reshape(tuple(n for s in b for n in (1, s)))
     return (left * right).reshape(tuple(x * y for x, y in zip(a, b, strict=True)))
+
+
+def _trilinear_gradient(of: int) -> Any:
+    """The gradient is a trilinear product as well: what was summed over is expanded, and back."""
+
+    def vjp(
+        grad: Any, i1: Any, i2: Any, i3: Any, expand1: Any, expand2: Any, expand3: Any, sumdim: Any
+    ) -> Any:
+        factors, expanded = [i1, i2, i3], [expand1, expand2, expand3]
+        own, factors[of], expanded[of] = expanded[of], grad, sumdim
+        return FUNCTIONS["_trilinear"](*factors, *expanded, own)
+
+    return vjp
+
+
+@op(
+    "_trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, "
+    "int[] sumdim, int unroll_dim=1) -> Tensor",
+    family="matmul",
+    method=False,
+    vjp={f"i{n + 1}": _trilinear_gradient(n) for n in range(3)},
+)
+def trilinear(
+    i1: Any,
+    i2: Any,
+    i3: Any,
+    expand1: Any,
+    expand2: Any,
+    expand3: Any,
+    sumdim: Any,
+    unroll_dim: int,
+) -> Any:
+    """The product of three tensors, each with dims of size 1 at its ``expand``, summed over
+    ``sumdim``. ``unroll_dim`` is the dim over which torch loops; it changes nothing.
+    """
+    product = k.binary("mul", _inserted(i1, expand1), _inserted(i2, expand2))
+    product = k.binary("mul", product, _inserted(i3, expand3))
+    return _C.reduce(product, _C.REDUCE["sum"], tuple(sumdim)) if sumdim else product
+
+
+def _inserted(t: Any, dims: Sequence[int]) -> Any:
+    """A view with dims of size 1 at ``dims`` of the result."""
+    size, stride = list(t.shape), list(t.stride())
+    for dim in sorted(dims):
+        size.insert(dim, 1)
+        stride.insert(dim, 0)
+    return _C.as_strided(t, tuple(size), tuple(stride), t.storage_offset())

@@ -55,7 +55,7 @@ function files(good) {
     "a flipped bit in the manifest": [flip(prefix - 30), "Damaged"],
     "a flipped bit in the weights": [flip(good.length - 5), "Damaged"],
     "another mark": [changed(good, (copy) => void (copy[headerAt(copy)] = 88)), "NotOurs"],
-    "a newer format": [changed(good, (copy) => void (copy[headerAt(copy) + 4] = 2)), "NewerFormat"],
+    "a newer format": [changed(good, (copy) => void (copy[headerAt(copy) + 4] = 255)), "NewerFormat"],
     "an unknown kernel": [
       changed(good, (copy) => void (copy[find(copy, "layer_norm@1")] = 120)),
       "MissingKernel",

@@ -17,6 +17,7 @@ export interface EngineExports extends WebAssembly.Exports {
   wt_reset_peak_memory(): void;
   wt_empty_cache(): number;
   wt_crc32(address: number, count: number, crc: number): number;
+  wt_unpack(out: number, from: number, count: number, dtype: number): void;
   wt_set_num_threads(count: number): number;
   wt_get_num_threads(): number;
 

@@ -6,7 +6,7 @@ import { Damaged, NewerFormat, NotOurs, NotWasm, Truncated } from "./errors";
 import { checkedManifest, type Manifest } from "./manifest";
 
 /** The newest format that this version reads. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const HEADER_NAME = "wasm_torch.header";

@@ -22,6 +22,9 @@ export interface FixedInfo extends TensorInfo {
 }
 
 export interface WeightInfo extends FixedInfo {
+  /** The dtype that the file keeps it in, where that is another: it is widened when loaded. */
+  readonly stored?: "float16" | "bfloat16";
+  /** Its place in memory. */
   readonly offset: number;
   readonly bytes: number;
   readonly role: "parameter" | "constant" | "state";
@@ -51,7 +54,10 @@ export interface Manifest {
   readonly threads: boolean;
   readonly kernels: readonly string[];
   readonly weights: {
+    /** Bytes of the payload. */
     readonly bytes: number;
+    /** Bytes in memory, where some tensors are stored in another dtype. */
+    readonly memory?: number;
     readonly checksum: string;
     readonly tensors: readonly WeightInfo[];
   };
@@ -61,6 +67,16 @@ export interface Manifest {
 
 export function bytesOf(info: FixedInfo): number {
   return countOf(info.shape) * DTYPES[info.dtype].bytes;
+}
+
+/** Bytes of a weight in the file. */
+export function storedBytes(weight: WeightInfo): number {
+  return weight.stored === undefined ? weight.bytes : weight.bytes / 2;
+}
+
+/** Bytes of weights and constants in memory. */
+export function memoryBytes({ weights }: Manifest): number {
+  return weights.memory ?? weights.bytes;
 }
 
 /** The tensor at these sizes of the symbols. */
@@ -124,15 +140,39 @@ function checkWeights(manifest: Manifest, payload: number): void {
   check(isRecord(weights) && weights.bytes === payload, "the bytes of the weights");
   check(/^crc32:[0-9a-f]{8}$/.test(weights.checksum), "the checksum of the weights");
   check(Array.isArray(weights.tensors), "the list of weights");
+  const memory = memoryBytes(manifest);
+  check(isSize(memory) && memory >= payload, "the memory of the weights");
   for (const tensor of weights.tensors) {
     checkTensor(tensor, "the weight", new Set());
     const { offset, bytes } = tensor as WeightInfo;
     check(isSize(offset) && isSize(bytes) && offset % 64 === 0, `the place of ${tensor.name}`);
-    check(bytes === bytesOf(tensor) && offset + bytes <= payload, `the place of ${tensor.name}`);
+    check(bytes === bytesOf(tensor) && offset + bytes <= memory, `the place of ${tensor.name}`);
   }
   check(isRecord(constants), "the constants");
   check(isSize(constants.offset) && isSize(constants.bytes), "the constants");
-  check(constants.offset + constants.bytes <= payload, "the place of the constants");
+  check(constants.offset + constants.bytes <= memory, "the place of the constants");
+  if (weights.memory !== undefined) checkStored(manifest, memory);
+}
+
+/** The payload's tensors must lie so that each can be unpacked before it is written over. */
+function checkStored({ weights, constants }: Manifest, memory: number): void {
+  const [most, last] = weights.tensors.reduce<[number, number]>(
+    ([source, target], tensor) => {
+      const fits = tensor.stored === undefined || tensor.dtype === "float32";
+      const known = [undefined, "float16", "bfloat16"].includes(tensor.stored);
+      check(known && fits, `how ${tensor.name} is stored`);
+      check(tensor.offset === target, `the place of ${tensor.name}`);
+      return [source + aligned(storedBytes(tensor)), target + aligned(tensor.bytes)];
+    },
+    [0, 0],
+  );
+  check(constants.offset === last, "the place of the constants");
+  check(weights.bytes - most === memory - last, "the memory of the weights");
+}
+
+/** The next multiple of the alignment of tensors in a file. */
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
 }
 
 function checkMethod(name: string, method: MethodInfo, manifest: Manifest): void {

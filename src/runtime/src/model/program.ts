@@ -14,8 +14,16 @@ import {
   Unsupported,
 } from "./errors";
 import { type ModelSink, ModelReader, type Prefix } from "./format";
-import { bytesOf, infoAt, type Manifest, type MethodInfo, MOST_BYTES } from "./manifest";
+import {
+  bytesOf,
+  infoAt,
+  type Manifest,
+  memoryBytes,
+  type MethodInfo,
+  MOST_BYTES,
+} from "./manifest";
 import { evaluate, type Sizes, UNLIMITED } from "./sizes";
+import { unpackWeights } from "./unpack";
 
 /** wt_status of abi.h. */
 const STATUS: Readonly<Record<number, string>> = {
@@ -101,7 +109,7 @@ export class Program {
 
   /** Bytes of the weights and constants in the engine's memory. */
   get weightBytes(): number {
-    return this.manifest.weights.bytes;
+    return memoryBytes(this.manifest);
   }
 
   #stateAddress(weight: number): number {
@@ -200,6 +208,8 @@ export class ProgramLoader implements ModelSink {
   readonly #blocks: Blocks;
   #module: WebAssembly.Module | undefined;
   #weights = 0;
+  /** Where the file's payload goes: the end of the weights' memory, which may be larger. */
+  #payload = 0;
   #checksum = 0;
 
   constructor(private readonly engine: Engine) {
@@ -223,11 +233,13 @@ export class ProgramLoader implements ModelSink {
       );
     }
     checkModule(this.#module, Object.keys(manifest.methods), this.engine);
-    this.#weights = this.#blocks.allocate(weightsBytes, "the weights");
+    const memory = memoryBytes(manifest);
+    this.#weights = this.#blocks.allocate(memory, "the weights");
+    this.#payload = this.#weights + memory - weightsBytes;
   }
 
   weights(bytes: Uint8Array, offset: number): void {
-    const address = this.#weights + offset;
+    const address = this.#payload + offset;
     write(this.engine, address, bytes);
     const { wt_crc32 } = this.engine.exports;
     this.#checksum = wt_crc32(address | 0, bytes.length, this.#checksum);
@@ -240,6 +252,7 @@ export class ProgramLoader implements ModelSink {
     if (checksum !== manifest.weights.checksum) {
       throw new Damaged("the weights of the model file are damaged: download it again");
     }
+    unpackWeights(this.engine, manifest, this.#weights);
     return new Program(this.engine, manifest, this.#module!, this.#blocks, this.#weights);
   }
 
