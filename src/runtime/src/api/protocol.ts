@@ -12,7 +12,8 @@ import type { Sizes } from "../model/sizes";
 export interface Calls {
   /** Starts the engine; the first request. */
   start: [{ engine: string | WebAssembly.Module; variant: Variant; threads?: number }, EngineInfo];
-  load: [{ source: string | Blob }, { model: number; manifest: Manifest }];
+  /** `progress`: whether to tell of it. */
+  load: [{ source: string | Blob; progress: boolean }, { model: number; manifest: Manifest }];
   /** Aborts a load. */
   abort: [{ request: number }, void];
   call: [{ model: number; method: string; inputs: TensorData[]; sizes: Sizes }, TensorData[]];

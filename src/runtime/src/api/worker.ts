@@ -6,8 +6,11 @@ import type { TensorData } from "../model/dtypes";
 import { describeError, Disposed, FetchError } from "../model/errors";
 import type { Program } from "../model/program";
 import { SyncRuntime } from "../model/runtime";
-import { pieces } from "../model/source";
+import { allBytes } from "../model/source";
 import type { Calls, Kind, ReplyMessage, RequestMessage } from "./protocol";
+
+/** The least time between two reports of a load's progress: a frame of a page. */
+const PROGRESS_MILLISECONDS = 16;
 
 let runtime: SyncRuntime;
 const programs = new Map<number, Program>();
@@ -17,9 +20,7 @@ let models = 0;
 async function compile(engine: string | WebAssembly.Module): Promise<WebAssembly.Module> {
   if (engine instanceof WebAssembly.Module) return engine;
   // Gathered rather than streamed to the compiler: servers often do not say application/wasm.
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  for await (const piece of pieces(engine)) parts.push(piece as Uint8Array<ArrayBuffer>);
-  const bytes = await new Blob(parts).arrayBuffer();
+  const bytes = await allBytes(engine);
   try {
     return await WebAssembly.compile(bytes);
   } catch (error) {
@@ -33,6 +34,17 @@ function find(model: number): Program {
   return program;
 }
 
+/** Tells the page of a load's progress, once in a while and at the end. */
+function reportsOf(id: number): (loaded: number, total: number | undefined) => void {
+  let next = 0;
+  return (loaded, total) => {
+    const now = performance.now();
+    if (now < next && loaded !== total) return;
+    next = now + PROGRESS_MILLISECONDS;
+    reply({ id, progress: { loaded, total } });
+  };
+}
+
 type Handlers = {
   [K in Kind]: (content: Calls[K][0], id: number) => Calls[K][1] | Promise<Calls[K][1]>;
 };
@@ -42,13 +54,13 @@ const handlers: Handlers = {
     runtime = new SyncRuntime(await compile(engine), variant, threads);
     return runtime.info();
   },
-  async load({ source }, id) {
+  async load({ source, progress }, id) {
     const controller = new AbortController();
     loads.set(id, controller);
     try {
       const program = await runtime.load(source, {
         signal: controller.signal,
-        onProgress: (loaded, total) => reply({ id, progress: { loaded, total } }),
+        onProgress: progress ? reportsOf(id) : undefined,
       });
       const model = ++models;
       programs.set(model, program);
