@@ -7,6 +7,7 @@ import type { ErrorMessage } from "../model/errors";
 import type { Manifest } from "../model/manifest";
 import type { EngineInfo, MemoryStats } from "../model/runtime";
 import type { Sizes } from "../model/sizes";
+import type { WorkerOrder } from "./workers";
 
 /** Requests by kind, and what each is answered with. */
 export interface Calls {
@@ -36,5 +37,6 @@ export interface RequestMessage<K extends Kind = Kind> {
 
 export type ReplyMessage =
   | { id: number; result: unknown }
+  | { order: WorkerOrder }
   | { id: number; error: ErrorMessage }
   | { id: number; progress: { loaded: number; total: number | undefined } };

@@ -8,6 +8,7 @@ import type { Program } from "../model/program";
 import { SyncRuntime } from "../model/runtime";
 import { allBytes } from "../model/source";
 import type { Calls, Kind, ReplyMessage, RequestMessage } from "./protocol";
+import { RemoteWorkers, type WorkerEnded } from "./workers";
 
 /** The least time between two reports of a load's progress: a frame of a page. */
 const PROGRESS_MILLISECONDS = 16;
@@ -15,6 +16,7 @@ const PROGRESS_MILLISECONDS = 16;
 let runtime: SyncRuntime;
 const programs = new Map<number, Program>();
 const loads = new Map<number, AbortController>();
+const pool = new RemoteWorkers((order) => reply({ order }));
 let models = 0;
 
 async function compile(engine: string | WebAssembly.Module): Promise<WebAssembly.Module> {
@@ -51,7 +53,7 @@ type Handlers = {
 
 const handlers: Handlers = {
   async start({ engine, variant, threads }) {
-    runtime = new SyncRuntime(await compile(engine), variant, threads);
+    runtime = new SyncRuntime(await compile(engine), variant, threads, pool.spawn);
     return runtime.info();
   },
   async load({ source, progress }, id) {
@@ -91,6 +93,13 @@ function owned(result: unknown): ArrayBuffer[] {
   return result.map((data: TensorData) => data.buffer as ArrayBuffer);
 }
 
+type PageMessage = RequestMessage | WorkerEnded;
+
+function hear(message: PageMessage): void {
+  if ("ended" in message) pool.hear(message);
+  else void answer(message);
+}
+
 async function answer({ id, kind, content }: RequestMessage): Promise<void> {
   try {
     const result = await (handlers[kind] as (content: unknown, id: number) => unknown)(content, id);
@@ -102,7 +111,7 @@ async function answer({ id, kind, content }: RequestMessage): Promise<void> {
 
 interface Port {
   postMessage(message: unknown, transfer: ArrayBuffer[]): void;
-  on(event: "message", listener: (message: RequestMessage) => void): void;
+  on(event: "message", listener: (message: PageMessage) => void): void;
 }
 
 const node = nodeBuiltin<{ parentPort: Port | null }>("worker_threads")?.parentPort;
@@ -111,5 +120,5 @@ function reply(message: ReplyMessage, transfer: ArrayBuffer[] = []): void {
   (node ?? (self as unknown as Port)).postMessage(message, transfer);
 }
 
-if (node) node.on("message", (message) => void answer(message));
-else self.onmessage = ({ data }: MessageEvent<RequestMessage>) => void answer(data);
+if (node) node.on("message", hear);
+else self.onmessage = ({ data }: MessageEvent<PageMessage>) => hear(data);
