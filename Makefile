@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	bench-load bench-overhead bench-sizes soak zoo-check real-check budgets host native engine npm data clean
+	bench-load bench-overhead bench-shipped bench-sizes soak zoo-check real-check budgets host native engine npm data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-load: native npm  ## time loading ResNet-50 beside onnxruntime-web; writes
 
 bench-overhead: native npm  ## time calls and jobs without work; writes build/bench/overhead.json
 	$(PYTHON) benchmarks/overhead.py
+
+bench-shipped: npm  ## bytes of a page's runtime beside others'; writes build/bench/shipped.json
+	$(PYTHON) benchmarks/shipped.py
 
 bench-sizes: native npm  ## time dynamic files beside static ones; writes build/bench/sizes.json
 	$(PYTHON) benchmarks/sizes.py

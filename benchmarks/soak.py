@@ -142,7 +142,7 @@ def run(browser: Browser, url: str, name: str, threads: int, calls: int, rounds:
         f"{memory} at {engine['heapUsed'] / 1e6:.1f} MB of {engine['reservedBytes'] / 1e6:.1f}\n"
         f"  the browser grew by {growth['calls'] / 1e6:.1f} MB over the calls, "
         f"{growth['rounds'] / 1e6:.1f} over the rounds\n"
-        f"  a call {call['first_tenth']:.0f} ms in the first tenth, {call['last_tenth']:.0f} at last\n"
+        f"  a call {call['first_tenth']:.0f} ms at first, {call['last_tenth']:.0f} at last\n"
         f"  the page's thread was kept {gap['median']:.1f} ms at most in a call (median; "
         f"{gap['least']:.1f} to {gap['most']:.1f}; a timer alone comes after 4)",
         flush=True,
