@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Arrivals } from "../src/model/arrivals";
 import { bindInputs, nestOutputs } from "../src/model/bind";
 import { fromNumbers, toNumbers } from "../src/model/dtypes";
 import { describeError, errorFrom, ModelInputError, Truncated } from "../src/model/errors";
 import { crc32, ModelReader } from "../src/model/format";
-import { checkedManifest, type MethodInfo } from "../src/model/manifest";
+import { checkedManifest, type MethodInfo, type WeightInfo } from "../src/model/manifest";
 import { checkExpression, evaluate, type Expression, textOf, UNLIMITED } from "../src/model/sizes";
 import { Tensor, tensor } from "../src/model/tensor";
 import { startEngine } from "./engines";
@@ -24,6 +25,18 @@ test("the engine's checksum is zlib's, in pieces of any size", () => {
     assert.equal(all, crc32(data), `cut at ${cut}`);
   }
   engine.pool.terminate();
+});
+
+test("tensors are complete with their last byte, in the order of the payload", () => {
+  const weight = (name: string, offset: number, bytes: number) =>
+    ({ name, offset, bytes, dtype: "uint8", shape: [bytes], role: "parameter" }) as WeightInfo;
+  const arrivals = new Arrivals([weight("b", 64, 10), weight("a", 0, 64), weight("c", 128, 0)]);
+  const taken = (bytes: number) => arrivals.take(bytes).map(({ name }) => name);
+  assert.deepEqual(taken(63), []);
+  assert.deepEqual(taken(64), ["a"]);
+  assert.deepEqual(taken(73), []);
+  assert.deepEqual(taken(200), ["b", "c"]);
+  assert.deepEqual(taken(300), []);
 });
 
 test("half precision rounds to nearest even and comes back", () => {

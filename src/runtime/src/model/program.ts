@@ -3,6 +3,7 @@
  * model's code on blocks for its inputs, outputs and intermediates, which are given back after it.
  */
 import type { Engine } from "../core/engine";
+import { Arrivals } from "./arrivals";
 import { checkModule, ModelCode } from "./code";
 import { DTYPES, type TensorData } from "./dtypes";
 import {
@@ -14,7 +15,14 @@ import {
   Unsupported,
 } from "./errors";
 import { type ModelSink, ModelReader, type Prefix } from "./format";
-import { bytesOf, infoAt, type Manifest, type MethodInfo, MOST_BYTES } from "./manifest";
+import {
+  bytesOf,
+  infoAt,
+  type Manifest,
+  type MethodInfo,
+  MOST_BYTES,
+  type WeightInfo,
+} from "./manifest";
 import { evaluate, type Sizes, UNLIMITED } from "./sizes";
 
 /** wt_status of abi.h. */
@@ -194,10 +202,18 @@ export class ProgramLoader implements ModelSink {
   readonly reader = new ModelReader(this);
   readonly #blocks: Blocks;
   #module: WebAssembly.Module | undefined;
+  #arrivals = new Arrivals([]);
   #weights = 0;
   #checksum = 0;
 
-  constructor(private readonly engine: Engine) {
+  /**
+   * `arrived` is told of each tensor, and of its address, as soon as all of it is in the engine's
+   * memory: before the file's checksum is known, and while the next bytes are on their way.
+   */
+  constructor(
+    private readonly engine: Engine,
+    private readonly arrived?: (tensor: WeightInfo, address: number) => void,
+  ) {
     this.#blocks = new Blocks(engine);
   }
 
@@ -219,6 +235,7 @@ export class ProgramLoader implements ModelSink {
     }
     checkModule(this.#module, Object.keys(manifest.methods), this.engine);
     this.#weights = this.#blocks.allocate(weightsBytes, "the weights");
+    this.#arrivals = new Arrivals(manifest.weights.tensors);
   }
 
   weights(bytes: Uint8Array, offset: number): void {
@@ -226,6 +243,9 @@ export class ProgramLoader implements ModelSink {
     write(this.engine, address, bytes);
     const { wt_crc32 } = this.engine.exports;
     this.#checksum = wt_crc32(address | 0, bytes.length, this.#checksum);
+    for (const tensor of this.#arrivals.take(offset + bytes.length)) {
+      this.arrived?.(tensor, this.#weights + tensor.offset);
+    }
   }
 
   /** The model, ready to be called. */
