@@ -19,10 +19,16 @@ from registry import TOOLCHAIN, npm_package
 from wasm_build import sizes
 
 
+KINDS = ("bytes", "gzip", "brotli")
+
+
 def runtimes() -> dict[str, list[Path]]:
     """The files of each."""
     onnxruntime = npm_package("onnxruntime-web", "1.30.0", TOOLCHAIN / "onnxruntime-web") / "dist"
-    litert = npm_package("@litertjs/core", "2.5.3", TOOLCHAIN / "litertjs-core")
+    litert, utilities = (
+        npm_package(f"@litertjs/{name}", "2.5.3", TOOLCHAIN / f"litertjs-{name}" / "2.5.3")
+        for name in ("core", "wasm-utils")
+    )
     return {
         "wasm-torch": [PACKAGE / "wasm-torch.min.js", PACKAGE / "relaxed.wasm"],
         "onnxruntime-web 1.30.0": [
@@ -30,9 +36,9 @@ def runtimes() -> dict[str, list[Path]]:
             onnxruntime / "ort-wasm-simd-threaded.mjs",
             onnxruntime / "ort-wasm-simd-threaded.wasm",
         ],
-        # Without the small package that it depends on.
         "LiteRT.js 2.5.3": [
             litert / "dist" / "index.js",
+            utilities / "dist" / "index.js",
             litert / "wasm" / "litert_wasm_threaded_internal.js",
             litert / "wasm" / "litert_wasm_threaded_internal.wasm",
         ],
@@ -43,11 +49,11 @@ def main() -> None:
     results: dict[str, Any] = {}
     print(f"{'':32}{'bytes':>12}{'gzip':>12}{'brotli':>12}")
     for name, files in runtimes().items():
-        figures = {}
-        for file in files:
-            named = zip(("bytes", "gzip", "brotli"), sizes(file.read_bytes()), strict=True)
-            figures[file.name] = dict(named)
-        total = {key: sum(f[key] for f in figures.values()) for key in ("bytes", "gzip", "brotli")}
+        figures = [
+            {"file": file.name, **dict(zip(KINDS, sizes(file.read_bytes()), strict=True))}
+            for file in files
+        ]
+        total = {kind: sum(f[kind] for f in figures) for kind in KINDS}
         results[name] = {"files": figures, **total}
         print(f"{name:32}" + "".join(f"{total[key]:>12,}" for key in total), flush=True)
     ours = results["wasm-torch"]["brotli"]
