@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 from registry import TOOLCHAIN, npm_package
 from wasm_build import sizes
 
-
 KINDS = ("bytes", "gzip", "brotli")
 
 
