@@ -9,7 +9,8 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	bench-load zoo-check real-check budgets host native engine npm release data clean
+	bench-load bench-overhead bench-shipped bench-sizes soak zoo-check real-check budgets host native \
+	engine npm release data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +55,18 @@ bench-train: wheel data  ## time a training epoch against torch; writes build/be
 
 bench-load: native npm  ## time loading ResNet-50 beside onnxruntime-web; writes build/bench/load.json
 	$(PYTHON) benchmarks/load.py
+
+bench-overhead: native npm  ## time calls and jobs without work; writes build/bench/overhead.json
+	$(PYTHON) benchmarks/overhead.py
+
+bench-shipped: npm  ## bytes of a page's runtime beside others'; writes build/bench/shipped.json
+	$(PYTHON) benchmarks/shipped.py
+
+bench-sizes: native npm  ## time dynamic files beside static ones; writes build/bench/sizes.json
+	$(PYTHON) benchmarks/sizes.py
+
+soak: native npm  ## call and load ResNet-50 again and again; writes build/bench/soak.json
+	$(PYTHON) benchmarks/soak.py
 
 zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py

@@ -172,3 +172,40 @@ TEST(other_weights_move) {
   wt_unpack((wt_word)(data + 1), (wt_word)data, 3, WT_INT64);
   CHECK(data[0] == 2 && data[1] == 2 && data[3] == 4);
 }
+
+/* ---- the checksum, bit by bit, from its definition --------------------------------------------
+ */
+static uint32_t bitwise_crc32(const uint8_t *bytes, int64_t count, uint32_t crc) {
+  crc = ~crc;
+  for (int64_t i = 0; i < count; i++) {
+    crc ^= bytes[i];
+    for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320u : 0);
+  }
+  return ~crc;
+}
+
+TEST(crc32_is_what_its_definition_says_in_pieces_of_any_size) {
+  enum { BYTES = 80000 };
+  check_random random = {11};
+  uint8_t *bytes = wt_alloc(BYTES);
+  for (int i = 0; i < BYTES; i++) bytes[i] = (uint8_t)check_next(&random);
+  CHECK(wt_crc32((wt_word) "123456789", 9, 0) == 0xcbf43926u);
+  const int64_t sizes[] = {0, 1, 7, 8, 3006, 12023, 12024, 12025, 19390, 19391, 35774, 75000};
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    for (int turn = 0; turn < 4; turn++) {
+      int64_t offset = check_integer(&random, 0, BYTES - sizes[s]);
+      uint32_t before = turn ? (uint32_t)check_next(&random) : 0;
+      uint32_t expected = bitwise_crc32(bytes + offset, sizes[s], before);
+      CHECK(wt_crc32((wt_word)(bytes + offset), (wt_word)sizes[s], before) == expected);
+    }
+  }
+  /* One bit anywhere changes it. */
+  uint32_t intact = wt_crc32((wt_word)bytes, BYTES, 0);
+  for (int turn = 0; turn < 40; turn++) {
+    int64_t at = check_integer(&random, 0, BYTES - 1);
+    bytes[at] ^= 16;
+    CHECK(wt_crc32((wt_word)bytes, BYTES, 0) != intact);
+    bytes[at] ^= 16;
+  }
+  wt_free(bytes);
+}

@@ -24,7 +24,7 @@ def check(answer: dict[str, Any]) -> None:
     assert soak["before"] == soak["after"]
     assert soak["rest"]["used"] == soak["empty"]
     assert soak["rest"]["reserved"] == soak["before"]["reserved"]
-    assert soak["same"] and soak["trimmed"] and soak["works"]
+    assert soak["same"] and soak["trimmed"] and soak["works"] and soak["arrived"]
     assert answer["late"] == "Disposed"
 
 

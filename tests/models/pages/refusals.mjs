@@ -165,8 +165,11 @@ export async function soaked(runtime, good, calls, rounds) {
   for (let i = 0; i < rounds; i++) await (await runtime.loadModel(good)).dispose();
   const rest = { used: await used(), reserved: await reserved() };
   const trimmed = await runtime.trim();
-  const again = await runtime.loadModel(good);
+  const progress = [];
+  const again = await runtime.loadModel(good, { onProgress: (told) => progress.push(told) });
   const works = (await again.forward(ids)).data.join() === outputs[0].data.join();
   await again.dispose();
-  return { empty, before, after, rest, same, trimmed, works };
+  const { loaded, total } = progress.at(-1);
+  const arrived = loaded === good.length && total === good.length;
+  return { empty, before, after, rest, same, trimmed, works, arrived };
 }

@@ -2,6 +2,7 @@
 import { type SpawnedWorker, spawn } from "../core/spawn";
 import { Disposed, errorFrom } from "../model/errors";
 import type { Calls, Kind, ReplyMessage } from "./protocol";
+import { PageWorkers } from "./workers";
 import workerSource from "./worker.ts?bundled";
 
 interface Pending {
@@ -21,6 +22,8 @@ interface RequestOptions {
 export class Connection {
   readonly #worker: SpawnedWorker;
   readonly #pending = new Map<number, Pending>();
+  /** The workers of the engine's pool. */
+  readonly #pool = new PageWorkers((message) => this.#worker.postMessage(message));
   #requests = 0;
   #lost: string | undefined;
 
@@ -59,11 +62,14 @@ export class Connection {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
     for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(new Disposed(reason));
+    this.#pool.terminate();
     this.#worker.terminate();
   }
 
   #hear(reply: ReplyMessage): void {
-    if ("progress" in reply) {
+    if ("order" in reply) {
+      if (this.#lost === undefined) this.#pool.obey(reply.order);
+    } else if ("progress" in reply) {
       this.#pending.get(reply.id)?.progress?.(reply.progress.loaded, reply.progress.total);
     } else if ("error" in reply) {
       this.#take(reply.id)?.reject(errorFrom(reply.error));

@@ -7,12 +7,14 @@ import type { ErrorMessage } from "../model/errors";
 import type { Manifest } from "../model/manifest";
 import type { EngineInfo, MemoryStats } from "../model/runtime";
 import type { Sizes } from "../model/sizes";
+import type { WorkerOrder } from "./workers";
 
 /** Requests by kind, and what each is answered with. */
 export interface Calls {
   /** Starts the engine; the first request. */
   start: [{ engine: string | WebAssembly.Module; variant: Variant; threads?: number }, EngineInfo];
-  load: [{ source: string | Blob }, { model: number; manifest: Manifest }];
+  /** `progress`: whether to tell of it. */
+  load: [{ source: string | Blob; progress: boolean }, { model: number; manifest: Manifest }];
   /** Aborts a load. */
   abort: [{ request: number }, void];
   call: [{ model: number; method: string; inputs: TensorData[]; sizes: Sizes }, TensorData[]];
@@ -35,5 +37,6 @@ export interface RequestMessage<K extends Kind = Kind> {
 
 export type ReplyMessage =
   | { id: number; result: unknown }
+  | { order: WorkerOrder }
   | { id: number; error: ErrorMessage }
   | { id: number; progress: { loaded: number; total: number | undefined } };

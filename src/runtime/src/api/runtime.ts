@@ -115,7 +115,7 @@ export class Runtime {
     try {
       const { model, manifest } = await this.connection.request(
         "load",
-        { source: await portable(source) },
+        { source: await portable(source), progress: onProgress !== undefined },
         {
           progress: onProgress && ((loaded, total) => onProgress({ loaded, total })),
           sent: (request) => {

@@ -4,6 +4,7 @@ import { type EngineExports, instantiate, MAX_THREADS } from "./exports";
 import { createMemory, MemoryViews } from "./memory";
 import { WorkerPool } from "./pool";
 import type { Variant } from "./probe";
+import type { Spawn } from "./spawn";
 
 /** Pages the memory starts with: room for the engine's data and stack, and small tensors. */
 const INITIAL_PAGES = 64;
@@ -31,7 +32,7 @@ export class Engine {
   /**
    * Instantiates a compiled engine and starts the workers of `threads` threads (by default, of as
    * many as the engine thinks best). Calls work at once, on this thread; workers join when this
-   * thread's event loop has had a turn.
+   * thread's event loop has had a turn. `spawn` starts them in another way than from this thread.
    *
    * @throws RangeError where no memory can be reserved.
    */
@@ -39,11 +40,12 @@ export class Engine {
     module: WebAssembly.Module,
     readonly variant: Variant,
     threads?: number,
+    spawn?: Spawn,
   ) {
     const { memory, limit } = createMemory(INITIAL_PAGES);
     this.exports = instantiate(module, memory);
     this.views = new MemoryViews(memory);
-    this.pool = new WorkerPool(this.exports, module, memory);
+    this.pool = new WorkerPool(this.exports, module, memory, spawn);
     this.#stackTop = this.exports.__stack_pointer.value;
     this.singleThreadedBecause = whyNoWorkers();
     const most = this.singleThreadedBecause === undefined ? hardwareConcurrency() : 1;

@@ -1,6 +1,6 @@
 /** The workers of one engine: started on demand, counted out when they die. */
 import type { EngineExports } from "./exports";
-import { type SpawnedWorker, spawn } from "./spawn";
+import { type Spawn, type SpawnedWorker, spawn } from "./spawn";
 import type { WorkerStart } from "./worker";
 import workerSource from "./worker.ts?bundled";
 
@@ -15,6 +15,7 @@ export class WorkerPool {
     private readonly engine: EngineExports,
     private readonly module: WebAssembly.Module,
     private readonly memory: WebAssembly.Memory,
+    private readonly spawnWorker: Spawn = spawn,
   ) {}
 
   /** Starts workers until `count` are alive or starting. They join when they are up. */
@@ -53,7 +54,7 @@ export class WorkerPool {
       const ended = (cause: string) => {
         if (this.workers.get(worker) === handle) this.#lose(worker, cause);
       };
-      const handle = spawn(workerSource, `wasm-torch ${worker}`, { ended });
+      const handle = this.spawnWorker(workerSource, `wasm-torch ${worker}`, { ended });
       this.workers.set(worker, handle);
       const start: WorkerStart = {
         module: this.module,

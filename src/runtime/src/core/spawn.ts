@@ -28,6 +28,9 @@ interface WorkerThreads {
   Worker: new (source: string, options: object) => NodeWorker;
 }
 
+/** Starts a worker from its source; see `spawn`. */
+export type Spawn = (source: string, name: string, listeners: Listeners) => SpawnedWorker;
+
 const blobUrls = new Map<string, string>();
 
 /** The URL stays: some browsers fetch the script after the constructor has returned. */

@@ -4,6 +4,7 @@
  */
 import { Engine } from "../core/engine";
 import { bestVariant, type Variant } from "../core/probe";
+import type { Spawn } from "../core/spawn";
 import { Unsupported } from "./errors";
 import { Program, ProgramLoader } from "./program";
 import { pieces, type Source } from "./source";
@@ -53,12 +54,18 @@ export class SyncRuntime {
   readonly #programs = new Set<Program>();
   #loading = 0;
 
+  /** `spawn` starts the engine's workers in another way than from this thread. */
   constructor(
     private readonly module: WebAssembly.Module,
     private readonly variant: Variant,
-    private readonly threads: number | undefined,
+    private readonly threads?: number,
+    private readonly spawn?: Spawn,
   ) {
-    this.#engine = new Engine(module, variant, threads);
+    this.#engine = this.#start();
+  }
+
+  #start(): Engine {
+    return new Engine(this.module, this.variant, this.threads, this.spawn);
   }
 
   /** Resolves when the workers that are starting have joined, or when they had time to. */
@@ -122,7 +129,7 @@ export class SyncRuntime {
     this.#engine.exports.wt_empty_cache();
     if (this.#programs.size > 0 || this.#loading > 0) return false;
     this.#engine.pool.terminate();
-    this.#engine = new Engine(this.module, this.variant, this.threads);
+    this.#engine = this.#start();
     return true;
   }
 

@@ -12,11 +12,18 @@ interface NodeFiles {
 /** Bytes that are held go on in pieces, so that other calls and an abort come between. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 
+/** Bytes of the buffer that a stream is read into. */
+const READ_BYTES = 256 * 1024;
+
 function isBytes(source: Source): source is ArrayBuffer | ArrayBufferView {
   return ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
 }
 
-/** The pieces of a file. Throws FetchError where it cannot be had, AbortError once aborted. */
+/**
+ * The pieces of a file. Each lasts until the next is asked for, since one buffer serves for all.
+ *
+ * @throws FetchError where the file cannot be had, AbortError once aborted.
+ */
 export async function* pieces(source: Source, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   signal?.throwIfAborted();
   if (isBytes(source)) {
@@ -29,17 +36,53 @@ export async function* pieces(source: Source, signal?: AbortSignal): AsyncGenera
     }
     return;
   }
-  const stream = await open(source, signal);
-  const reader = stream.getReader();
+  const reader = new StreamReader(await open(source, signal));
   try {
     for (;;) {
       signal?.throwIfAborted();
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
+      const piece = await reader.read();
+      if (piece === undefined) return;
+      yield piece;
     }
   } finally {
-    await reader.cancel().catch(() => undefined);
+    await reader.cancel();
+  }
+}
+
+/** All bytes of a file. Throws FetchError where it cannot be had. */
+export async function allBytes(source: string): Promise<ArrayBuffer> {
+  return new Response(await open(source)).arrayBuffer();
+}
+
+/**
+ * Reads a stream into one buffer, again and again, where the platform can do so: pages of memory
+ * that are new for each piece cost more than to copy it.
+ */
+class StreamReader {
+  readonly #reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader<Uint8Array>;
+  #buffer = new ArrayBuffer(READ_BYTES);
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    try {
+      this.#reader = stream.getReader({ mode: "byob" });
+    } catch {
+      this.#reader = stream.getReader(); // no stream of bytes
+    }
+  }
+
+  /** The next piece, which lasts until the next call; undefined at the end. */
+  async read(): Promise<Uint8Array | undefined> {
+    if (this.#reader instanceof ReadableStreamDefaultReader) {
+      return (await this.#reader.read()).value;
+    }
+    const { done, value } = await this.#reader.read(new Uint8Array(this.#buffer));
+    if (done) return undefined;
+    this.#buffer = value.buffer;
+    return value;
+  }
+
+  async cancel(): Promise<void> {
+    await this.#reader.cancel().catch(() => undefined);
   }
 }
 
