@@ -118,9 +118,9 @@ from wasm_torch.serialization import load, save  # noqa: E402
 
 def __getattr__(name: str) -> Any:
     # Imported when used: few programs need them.
-    if name in ("export", "export_to_wasm"):
+    if name in ("export", "export_to_wasm", "quantize_for_wasm"):
         export = importlib.import_module("wasm_torch.export")
-        return export if name == "export" else export.export_to_wasm
+        return export if name == "export" else getattr(export, name)
     if name == "load_model":
         from wasm_torch.model import load
 

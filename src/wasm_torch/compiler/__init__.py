@@ -95,6 +95,7 @@ def compile(
     simd: bool = True,
     threads: bool = True,
     weights_dtype: str = "float32",
+    quantized: bool = False,
 ) -> bytes:
     """A model file of one graph (the method ``forward``) or of several methods by name.
 
@@ -102,13 +103,14 @@ def compile(
     tensor is stored once. ``level`` is one of `LEVELS`; the graphs are changed by its passes.
     ``torch`` is the version of torch that they come from. Without ``simd`` the file runs on the
     engine's scalar binary; without ``threads``, on one thread. ``weights_dtype`` is one of
-    `WEIGHTS_DTYPES`.
+    `WEIGHTS_DTYPES`; ``quantized`` keeps the weights of layers in 8 bits and computes with them.
 
     Raises UnsupportedModel or DataDependent, which name the node, where a graph does what a file
     cannot.
     """
     check_weights_dtype(weights_dtype)
-    return assemble(graph, level, torch, simd=simd, threads=threads).file(weights_dtype)
+    compiled = assemble(graph, level, torch, simd=simd, threads=threads, quantized=quantized)
+    return compiled.file(weights_dtype)
 
 
 def assemble(
@@ -118,6 +120,7 @@ def assemble(
     *,
     simd: bool = True,
     threads: bool = True,
+    quantized: bool = False,
 ) -> Compiled:
     """What `compile` writes, in parts."""
     given = graph if isinstance(graph, Mapping) else {"forward": graph}
@@ -126,7 +129,7 @@ def assemble(
     methods: dict[str, Lowered] = {}
     share_states([method_graph for family in families.values() for method_graph in family.graphs])
     befores = {name: describe_graph(family.graphs[0]) for name, family in families.items()}
-    optimize([family.graphs for family in families.values()], level)
+    optimize([family.graphs for family in families.values()], level, quantized)
     reports: dict[str, dict[str, Any]] = {}
     for name, family in families.items():
         methods[name] = _lowered(family, weights, level)

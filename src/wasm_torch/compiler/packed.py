@@ -18,8 +18,8 @@ from wasm_torch.ops.convolution import output_size, spatial, three
 #: linear layer None. Activation: (unary operator, p0, p1) or None.
 INPUT, WEIGHT, BIAS, RESIDUAL, GEOMETRY, ACTIVATION = range(6)
 
-_NO_ACTIVATION = (-1, 0.0, 0.0)
-_ONE_TAP = (1, 1, 1, 1, 0, 0, 0, 1, 1, 1)
+NO_ACTIVATION = (-1, 0.0, 0.0)
+ONE_TAP = (1, 1, 1, 1, 0, 0, 0, 1, 1, 1)
 
 
 class PackedConvolution:
@@ -37,12 +37,12 @@ class PackedConvolution:
         out = _C.empty(shape, input.dtype, channels_last_stride(shape))
         if out.numel() == 0:
             return out
-        residual = None if residual is None else spatial(_channels_last(residual))
+        residual = None if residual is None else spatial(with_channels_last(residual))
         numbers = (groups, *three(stride, 1), *three(padding, 0), *three(dilation, 1))
         _C.launch(
             "conv_packed",
-            *(spatial(out), spatial(_channels_last(input)), spatial(weight), bias, residual),
-            *(*numbers, *(activation or _NO_ACTIVATION)),
+            *(spatial(out), spatial(with_channels_last(input)), spatial(weight), bias, residual),
+            *(*numbers, *(activation or NO_ACTIVATION)),
         )
         return out
 
@@ -59,13 +59,13 @@ class PackedLinear:
         out = _C.empty((*input.shape[:-1], weight.shape[0]), input.dtype)
         if out.numel() == 0:
             return out
-        residual = None if residual is None else _as_points(_C.contiguous(residual))
+        residual = None if residual is None else as_points(_C.contiguous(residual))
         shape = (weight.shape[0], weight.shape[1], 1, 1, 1)
         taps = _C.as_strided(weight, shape, (weight.shape[1], 1, 1, 1, 1), 0)
         _C.launch(
             "conv_packed",
-            *(_as_points(out), _as_points(_C.contiguous(input)), taps, bias, residual),
-            *(*_ONE_TAP, *(activation or _NO_ACTIVATION)),
+            *(as_points(out), as_points(_C.contiguous(input)), taps, bias, residual),
+            *(*ONE_TAP, *(activation or NO_ACTIVATION)),
         )
         return out
 
@@ -116,12 +116,7 @@ PACKED: dict[str, type[PackedConvolution] | type[PackedLinear]] = {
 }
 
 
-def is_packed(op: Any) -> bool:
-    """Whether a node's op is one of these."""
-    return op in (PackedConvolution, PackedLinear)
-
-
-def _channels_last(t: Any) -> Any:
+def with_channels_last(t: Any) -> Any:
     """The tensor with its channels side by side; others than those of one point lie apart.
 
     That strides say so, and not sizes, makes the choice the same whatever the sizes.
@@ -133,7 +128,7 @@ def _channels_last(t: Any) -> Any:
     return copy
 
 
-def _as_points(t: Any) -> Any:
+def as_points(t: Any) -> Any:
     """A dense (..., C) as the points of a line: (1, C, 1, 1, rows)."""
     channels = t.shape[-1]
     rows = 1

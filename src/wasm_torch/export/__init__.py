@@ -9,6 +9,7 @@ from __future__ import annotations
 from wasm_torch.export._errors import ExportError, Unsupported, UnsupportedOperations
 from wasm_torch.export._examples import Dim
 from wasm_torch.export._export import check_output, export_to_wasm
+from wasm_torch.export._quantize import quantize_for_wasm
 
 __all__ = [
     "Dim",
@@ -17,4 +18,5 @@ __all__ = [
     "UnsupportedOperations",
     "check_output",
     "export_to_wasm",
+    "quantize_for_wasm",
 ]

@@ -12,7 +12,8 @@ from typing import Any
 
 import wasm_torch
 from wasm_torch.compiler import LEVELS, Compiled, assemble, check_weights_dtype
-from wasm_torch.export._verify import Comparison, verify_file
+from wasm_torch.export._quantize import is_quantized
+from wasm_torch.export._verify import EXACT, HALF, QUANTIZED, Comparison, verify_file
 
 #: What ``progress`` is told: the step's name, and how far along all steps are, from 0 to 1.
 Progress = Callable[[str, float], None]
@@ -42,7 +43,7 @@ def export_to_wasm(
 
     Args:
         model: what to export, a module of torch or of wasm_torch; its modes are as before
-            afterwards.
+            afterwards. The file of one that `quantize_for_wasm` has made computes in 8 bits.
         output_path: the file, such as "resnet18.wasm". It is replaced only when all is well.
         example_input: a tensor, a tuple of positional arguments, or a dict of keyword arguments.
         methods: in place of ``example_input``, several methods over the model's weights by name:
@@ -69,6 +70,8 @@ def export_to_wasm(
             the smallest and at other sizes as well. On the desktop wasmtime runs it. Where weights
             are kept in 16 bits, the code is compared with the weights as the model has them first,
             and what the rounding does to the outputs may then be a tenth of their scale at most.
+            Of a quantized model, its code in float32 is compared first, and what 8 bits do to the
+            outputs may be half of their scale: the result says how much it is.
         progress: called at the start of each step with its name and the part that is done.
 
     Returns:
@@ -94,30 +97,31 @@ def export_to_wasm(
     wanted = _methods(example_input, methods)
     source = make(model, wanted, _dynamic_shapes(dynamic_shapes, methods))
     tell = progress or (lambda step, done: None)
-    with _evaluating(model):
+    names, quantized = list(wanted), is_quantized(model)
+
+    def assembled(quantized: bool) -> Compiled:
         families = source.families(lambda step, done: tell(step, 0.4 * done))
         tell("compiling", 0.5)
-        compiled = assemble(
-            families, optimization_level, source.version, simd=use_simd, threads=use_threads
-        )
+        options = {"simd": use_simd, "threads": use_threads, "quantized": quantized}
+        return assemble(families, optimization_level, source.version, **options)
+
+    with _evaluating(model):
+        if quantized and verify:
+            verify_file(assembled(quantized=False).file(), source, names)
+        compiled = assembled(quantized)
         with _replacing(Path(output_path)) as temporary:
             tell("writing", 0.7)
             temporary.write_bytes(compiled.file(weights_dtype))
             compared: dict[str, Comparison] = {}
             if verify:
                 tell("verifying", 0.8)
-                compared = _verified(temporary, compiled, source, list(wanted), weights_dtype)
+                tolerance = QUANTIZED if quantized else EXACT
+                if weights_dtype != "float32" and not quantized:
+                    verify_file(compiled.file(), source, names)
+                    tolerance = HALF
+                compared = verify_file(temporary, source, names, tolerance)
     tell("done", 1.0)
     return compared
-
-
-def _verified(
-    file: Path, compiled: Compiled, source: Any, methods: list[str], weights_dtype: str
-) -> dict[str, Comparison]:
-    if weights_dtype == "float32":
-        return verify_file(file, source, methods)
-    verify_file(compiled.file(), source, methods)
-    return verify_file(file, source, methods, rounded=True)
 
 
 def _kind_of(model: Any) -> Callable[..., Any]:

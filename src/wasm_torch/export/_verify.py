@@ -15,10 +15,26 @@ if TYPE_CHECKING:
     from wasm_torch.export._torch_model import TorchModel
     from wasm_torch.export._traced_model import TracedModel
 
-#: The largest error that counts as agreement, relative to the largest element of the output.
-TOLERANCE = 1e-4
-#: The largest error, in the same measure, that may come of weights kept in 16 bits.
-ROUNDED_TOLERANCE = 0.1
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """The largest error that counts as agreement, relative to the largest element of the output.
+
+    ``exact``: outputs that are no floats must be the same; those of rounded weights, such as the
+    index of a maximum, may be others. ``advice`` ends the error's message.
+    """
+
+    error: float
+    exact: bool
+    advice: str
+
+
+EXACT = Tolerance(1e-4, True, "The file was not written.")
+#: Of weights kept in 16 bits.
+HALF = Tolerance(0.1, False, "Its weights do not bear 16 bits: keep them in float32.")
+#: Of layers that compute in 8 bits: how much that does to the results is the model's; half their
+#: scale tells a model that does not bear it, or wrong code, from one that does.
+QUANTIZED = Tolerance(0.5, False, "The model does not bear 8 bits: export it as it was.")
 
 
 @dataclass(frozen=True)
@@ -38,12 +54,9 @@ def verify_file(
     file: ModelSource,
     model: TorchModel | TracedModel,
     methods: Iterable[str],
-    rounded: bool = False,
+    tolerance: Tolerance = EXACT,
 ) -> dict[str, Comparison]:
     """Runs every method on its example, and at other sizes where they vary.
-
-    ``rounded`` says that the file's weights are not the model's to the bit: the tolerance is
-    another then, and outputs that are no floats, such as the index of a maximum, may be others.
 
     Raises ExportError where an output differs from the model's.
     """
@@ -55,7 +68,7 @@ def verify_file(
                 wanted = model.expected(name, given)
                 loaded.reset_state()
                 got = loaded.call_flat(name, *(tensor.detach() for tensor in tensors))
-                check = _Check(where, model.source, rounded)
+                check = _Check(where, model.source, tolerance)
                 result = check.outputs(model.labels(name), wanted, list(got.values()))
                 worst = _worse(worst, result)
             compared[name] = worst
@@ -70,7 +83,7 @@ def _worse(a: Comparison, b: Comparison) -> Comparison:
 class _Check:
     method: str
     source: str
-    rounded: bool
+    tolerance: Tolerance
 
     def outputs(self, labels: list[str], wanted: list[Any], got: list[Any]) -> Comparison:
         if len(wanted) != len(got):
@@ -88,20 +101,15 @@ class _Check:
                 f"{self.method}: output {label!r} has shape {list(result.shape)} where "
                 f"{self.source} has {list(expected.shape)}"
             )
-        if self.rounded and not expected.is_floating_point():
+        if not self.tolerance.exact and not expected.is_floating_point():
             return Comparison(0.0, 0.0)
         difference, relative = _difference(expected, result)
-        allowed = ROUNDED_TOLERANCE if self.rounded else TOLERANCE
+        allowed = self.tolerance.error
         if relative > allowed:
-            because = (
-                "Its weights do not bear 16 bits: keep them in float32."
-                if self.rounded
-                else "The file was not written."
-            )
             raise ExportError(
                 f"{self.method}: output {label!r} differs from {self.source}'s by "
                 f"{difference:.3g}, {relative:.3g} of its scale, where {allowed:.0e} is allowed. "
-                f"{because}"
+                f"{self.tolerance.advice}"
             )
         return Comparison(difference, relative)
 

@@ -17,6 +17,7 @@ from wasm_torch.compiler.passes import (
     fuse_epilogues,
     fuse_pointwise,
     pack_weights,
+    quantize,
 )
 from wasm_torch.compiler.record import Launch
 from wasm_torch.compiler.weights import Weights
@@ -42,8 +43,10 @@ LAUNCH_LEVELS: dict[str, tuple[LaunchPass, ...]] = {
 }
 
 
-def optimize(methods: list[list[Graph]], level: str) -> None:
+def optimize(methods: list[list[Graph]], level: str, quantized: bool = False) -> None:
     """Runs the passes of a level on the graphs of a file's methods.
+
+    ``quantized`` keeps weights in 8 bits, at any level.
 
     Raises ValueError for no known level.
     """
@@ -52,6 +55,8 @@ def optimize(methods: list[list[Graph]], level: str) -> None:
     for graphs in methods:
         for run in LEVELS[level]:
             run(graphs)
+    if quantized:
+        quantize.run(methods)
     if level in ("O2", "O3"):
         pack_weights.run(methods)
         for graphs in methods:

@@ -10,8 +10,9 @@ from typing import Any
 
 from wasm_torch import _C
 from wasm_torch.compiler.graph import Graph, Node, Value
-from wasm_torch.compiler.packed import ACTIVATION, RESIDUAL, is_packed
+from wasm_torch.compiler.packed import ACTIVATION, RESIDUAL
 from wasm_torch.compiler.passes.dead_code import readers
+from wasm_torch.compiler.quantized import takes_epilogues
 
 #: A row's arguments after the input, as (unary operator, p0, p1).
 _ACTIVATIONS: dict[str, Callable[..., tuple[str, float, float]]] = {
@@ -83,7 +84,7 @@ def _packed_maker(
         return None
     at = made_by[id(value)]
     node = graph.nodes[at]
-    return at if is_packed(node.op) and node.values[ACTIVATION] is None else None
+    return at if takes_epilogues(node.op) and node.values[ACTIVATION] is None else None
 
 
 def _residual(

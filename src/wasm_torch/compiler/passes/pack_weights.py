@@ -11,6 +11,7 @@ from typing import Any
 from wasm_torch import _C
 from wasm_torch.compiler.graph import Graph, Node, Value
 from wasm_torch.compiler.packed import KEEPING, PACKED
+from wasm_torch.ops._table import TABLE
 
 _CONVOLUTION_TRANSPOSED, _GROUPS = 6, 8
 
@@ -20,16 +21,16 @@ def run(methods: list[list[Graph]]) -> None:
     readers: dict[Any, set[Any]] = {}
     for graphs in methods:
         for node in graphs[0].nodes:
-            how = _packing(graphs, node)
+            how = packing(graphs, node)
             weight = node.values[1] if how is not None else None
             for value in node.inputs():
                 if value.data is not None:
-                    readers.setdefault(_memory(value), set()).add(
+                    readers.setdefault(memory_of(value), set()).add(
                         how if value is weight else "plain"
                     )
         for value in graphs[0].outputs:
             if value.data is not None:
-                readers.setdefault(_memory(value), set()).add("plain")
+                readers.setdefault(memory_of(value), set()).add("plain")
     shared = {key for key, found in readers.items() if len(found) > 1}
     for graphs in methods:
         _rewrite(graphs, shared)
@@ -38,17 +39,21 @@ def run(methods: list[list[Graph]]) -> None:
 def _rewrite(graphs: list[Graph], shared: set[Any]) -> None:
     for nodes in zip(*(graph.nodes for graph in graphs), strict=True):
         first = nodes[0]
-        if _packing(graphs, first) is not None and _memory(first.values[1]) not in shared:
+        if packing(graphs, first) is not None and memory_of(first.values[1]) not in shared:
             for node in nodes:
                 _pack(node)
-        elif first.name in KEEPING and not _writes_results(graphs[0]):
+        elif (
+            first.op is TABLE.get(first.name)
+            and first.name in KEEPING
+            and not _writes_results(graphs[0])
+        ):
             for node in nodes:
                 node.op = KEEPING[first.name]
 
 
-def _packing(graphs: list[Graph], node: Node) -> Any:
+def packing(graphs: list[Graph], node: Node) -> Any:
     """How a node's weight would be packed: a hashable; None where it cannot be."""
-    if node.name not in PACKED or not isinstance(node.values[1], Value):
+    if node.op is not TABLE.get(node.name) or node.name not in PACKED:
         return None
     weight, bias = node.values[1:3]
     operands = [v for v in node.values[:3] if v is not None]
@@ -71,17 +76,20 @@ def _writes_results(graph: Graph) -> bool:
 
 def _pack(node: Node) -> None:
     op = PACKED[node.name]
-    geometry = None
-    if node.name == "convolution":
-        stride, padding, dilation = node.values[3:6]
-        count = len(node.values[1].shape) - 2
-        spread = [tuple(v) * (count if len(v) == 1 else 1) for v in (stride, padding, dilation)]
-        geometry = (*spread, node.values[_GROUPS])
+    node.values = [*node.values[:3], None, geometry_of(node), None]
     node.op = op
-    node.values = [*node.values[:3], None, geometry, None]
 
 
-def _memory(value: Value) -> Any:
+def geometry_of(node: Node) -> Any:
+    """(stride, padding, dilation, groups) of a convolution, None of a linear layer."""
+    if node.name != "convolution":
+        return None
+    count = len(node.values[1].shape) - 2
+    spread = (tuple(v) * (count if len(v) == 1 else 1) for v in node.values[3:6])
+    return (*spread, node.values[_GROUPS])
+
+
+def memory_of(value: Value) -> Any:
     """What two values share where one's weight is the other's."""
     data = value.data
     return data.data_ptr() if data.numel() else id(data)
