@@ -1,0 +1,163 @@
+"""The models of the field benchmark: what they are, and their files for each backend.
+
+The weights are random but seeded, and batch norms have the statistics of the example, so that values
+can be compared. Files are kept in build/bench/field and made anew when what makes them has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from architectures import Architecture, architectures
+from field_rows import MODELS
+from torch import nn
+from torch.utils import _pytree as pytree
+from zoo import ROOT, calibrate
+
+FILES = ROOT / "build" / "bench" / "field"
+#: The zoo's name of each model, and the length of its text where that is not the zoo's.
+ZOO = dict(
+    zip(MODELS, ("resnet50", "bert_base", "yolov8n", "whisper_tiny", "mobilenet_v2"), strict=True)
+)
+BERT_TOKENS = 128
+SEED = 0
+
+
+class Positional(nn.Module):
+    """A model of the zoo with its inputs by position and its first tensor as the only output.
+
+    Token ids may come as int32, which is what LiteRT takes.
+    """
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...] | None):
+        super().__init__()
+        self.model = model
+        self.names = names
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        whole = [x.long() if x.dtype == torch.int32 else x for x in inputs]
+        if self.names is None:
+            result = self.model(*whole)
+        else:
+            result = self.model(**dict(zip(self.names, whole, strict=True)))
+        return next(leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor))
+
+
+@dataclass(frozen=True)
+class FieldModel:
+    """A model with an example input and what torch makes of it."""
+
+    name: str
+    module: Positional
+    example: tuple[torch.Tensor, ...]
+    output: numpy.ndarray
+
+    def file(self, suffix: str) -> Path:
+        """Where its file of a kind lies."""
+        return FILES / f"{self.name}.{suffix}"
+
+    def inputs(self, backend: str) -> list[dict[str, Any]]:
+        """The inputs for a page: file, dtype and shape."""
+        return [
+            {
+                "file": f"/inputs/{self.name}.input{i}.bin",
+                "dtype": str(tensor.dtype).removeprefix("torch."),
+                "shape": list(tensor.shape),
+            }
+            for i, tensor in enumerate(self.example)
+        ]
+
+
+def _text(length: int) -> dict[str, torch.Tensor]:
+    ids = torch.randint(0, 30000, (1, length))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def build(name: str) -> tuple[Positional, tuple[torch.Tensor, ...]]:
+    """The model in evaluation mode, as its constructor leaves it, and its example."""
+    architecture: Architecture = architectures()[ZOO[name]]
+    torch.manual_seed(SEED)
+    model = architecture.make().eval()
+    example = _text(BERT_TOKENS) if name == "bert" else architecture.example()
+    if isinstance(example, torch.Tensor):
+        return Positional(model, None).eval(), (example,)
+    return Positional(model, tuple(example)).eval(), tuple(example.values())
+
+
+def prepare(name: str) -> FieldModel:
+    """The model with calibrated statistics; writes its weights and its inputs for the backends."""
+    module, example = build(name)
+    calibrate(_Spread(module), example)
+    with torch.inference_mode():
+        output = module(*example).numpy().copy()
+    FILES.mkdir(parents=True, exist_ok=True)
+    torch.save(module.state_dict(), FILES / f"{name}.pt")
+    for i, tensor in enumerate(example):
+        (FILES / f"{name}.input{i}.bin").write_bytes(tensor.numpy().tobytes())
+    return FieldModel(name, module, example, output)
+
+
+class _Spread(nn.Module):
+    """Calls a model with a tuple spread out, as `calibrate` does not."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return self.module(*inputs)
+
+
+def _digest(paths: Iterable[Path], *more: str) -> str:
+    digest = hashlib.sha256("\0".join((torch.__version__, *more)).encode())
+    for path in sorted(paths):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _own_sources() -> list[Path]:
+    here = Path(__file__).parent
+    return [here / "architectures.py", Path(__file__), here / "zoo.py"]
+
+
+def once(target: Path, key: str, make: Callable[[Path], None]) -> Path:
+    """Makes a file unless the one that is there was made by the same sources."""
+    stamp = target.with_name(f"{target.name}.key")
+    if target.is_file() and stamp.is_file() and stamp.read_text() == key:
+        return target
+    stamp.unlink(missing_ok=True)
+    print(f"making {target.name}", flush=True)
+    make(target)
+    stamp.write_text(key)
+    return target
+
+
+def wasm_file(model: FieldModel) -> Path:
+    """The model for our runtime."""
+    from wasm_torch.export import export_to_wasm
+
+    package = ROOT / "src" / "wasm_torch"
+    sources = [*package.rglob("*.py"), package / "_C.abi3.so", *_own_sources()]
+
+    def make(target: Path) -> None:
+        export_to_wasm(model.module, target, model.example, verify=False)
+
+    return once(model.file("wasm"), _digest(sources, model.name), make)
+
+
+def onnx_file(model: FieldModel) -> Path:
+    """The model for onnxruntime-web, by torch.onnx."""
+    names = [f"x{i}" for i in range(len(model.example))]
+
+    def make(target: Path) -> None:
+        torch.onnx.export(
+            model.module, model.example, target, dynamo=False, input_names=names, output_names=["y"]
+        )
+
+    return once(model.file("onnx"), _digest(_own_sources(), model.name), make)

@@ -1,0 +1,82 @@
+"""Backends in pages: a server that counts what it sends, and a page of its own for each."""
+
+from __future__ import annotations
+
+import base64
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy
+from places import launch as launch
+from playwright.sync_api import Browser
+from serve import Handler, SiteServer
+
+#: What is not counted: the benchmark's own pages, and inputs.
+_OWN = ("/field", "/memories", "/backend_", "/inputs/")
+#: Seconds until a page that does not answer is given up.
+PATIENCE = 300
+
+
+class CountingHandler(Handler):
+    """Adds up the bytes of the files that it sends."""
+
+    server: CountingServer
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        if not self.path.startswith(_OWN):
+            self.server.sent += os.fstat(source.fileno()).st_size
+        super().copyfile(source, outputfile)
+
+
+class CountingServer(SiteServer):
+    """``sent``: bytes of the files sent so far, uncompressed."""
+
+    def __init__(self, root: Path, mounts: dict[str, Path]):
+        super().__init__(root, isolated=True, mounts=mounts)
+        self.sent = 0
+        self.RequestHandlerClass = partial(CountingHandler, directory=str(self.root))
+
+
+class InPage:
+    """A backend in a page. The parameters are those of the runner, for which see
+    pages/field_runner.mjs; ``place`` is "page" or "worker".
+    """
+
+    def __init__(self, browser: Browser, server: CountingServer, settings: dict[str, Any]):
+        self._server = server
+        self._settings = settings
+        # A context has a cache of its own, so that every load downloads.
+        self._context = browser.new_context()
+        self._page = self._context.new_page()
+        self._page.goto(f"{server.url}field.html")
+        self._page.wait_for_function("window.ask !== undefined")
+
+    def _ask(self, name: str, argument: Any = None) -> Any:
+        return self._page.evaluate("ask", [name, argument, PATIENCE])
+
+    def load(self) -> tuple[float, int]:
+        """Milliseconds of starting the runtime and loading the model, and the bytes downloaded."""
+        before = self._server.sent
+        return self._ask("load", self._settings), self._server.sent - before
+
+    def warm(self, seconds: float) -> None:
+        """Calls for some seconds."""
+        self._ask("warm", seconds)
+
+    def turn(self, pause: float) -> float:
+        """Milliseconds of a call, after a pause in seconds and a call that is not timed."""
+        return self._ask("turn", pause)
+
+    def output(self) -> numpy.ndarray:
+        """What a call gives, flat."""
+        return numpy.frombuffer(base64.b64decode(self._ask("output")), numpy.float32)
+
+    def peak(self) -> int | None:
+        """Bytes of the linear memory."""
+        return self._ask("peak")
+
+    def close(self) -> None:
+        """Closes the page."""
+        self._context.close()

@@ -1,0 +1,207 @@
+"""Times models here and in peers, interleaved in one run: see benchmarks/README.md.
+
+python benchmarks/run_benchmarks.py --models resnet50 bert --backends native onnx wasm --threads 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+sys.path.append(str(Path(__file__).resolve().parent))
+
+import field_rows
+from field_rows import BACKENDS, BROWSERS, MODELS, OURS
+
+if TYPE_CHECKING:
+    import numpy
+
+#: Where each backend is fastest; ours brings its own worker.
+PLACES = {"onnx": "worker", "litert": "worker", OURS: "page"}
+
+
+class Contestant(Protocol):
+    """A backend with a model; see field_native.py and field_pages.py."""
+
+    def load(self) -> tuple[float, int]: ...
+    def warm(self, seconds: float) -> None: ...
+    def turn(self, pause: float) -> float: ...
+    def output(self) -> numpy.ndarray: ...
+    def peak(self) -> int | None: ...
+    def close(self) -> None: ...
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    many: dict[str, Any] = {"nargs": "+"}
+    parser.add_argument("--models", **many, choices=MODELS, default=list(MODELS))
+    parser.add_argument("--backends", **many, choices=BACKENDS, default=list(BACKENDS))
+    parser.add_argument("--browsers", **many, choices=BROWSERS, default=["chromium"])
+    parser.add_argument("--threads", **many, type=int, default=[1, 2])
+    parser.add_argument("--dtype", **many, choices=field_rows.DTYPES, default=["float32"])
+    parser.add_argument("--iterations", type=int, default=20, help="timed calls of each backend")
+    parser.add_argument("--loads", type=int, default=3, help="times that each page is loaded")
+    parser.add_argument("--warm", type=float, default=2.0, help="seconds of calls before timing")
+    parser.add_argument("--pause", type=float, default=0.1, help="seconds of rest before a turn")
+    parser.add_argument("--peers", choices=("page", "worker"), help="where the peers run")
+    parser.add_argument("--json", type=Path, default=Path("build/bench/field.json"))
+    parser.add_argument("--packages", type=Path, help="where the zoo's packages are kept")
+    options = parser.parse_args(arguments)
+    if options.iterations < 1 or options.loads < 1 or min(options.threads) < 1:
+        parser.error("--iterations, --loads and --threads are at least 1")
+    options.backends = [name for name in BACKENDS if name in options.backends]
+    return options
+
+
+def relative_error(output: numpy.ndarray, wanted: numpy.ndarray) -> float:
+    """The largest difference in parts of the largest element; infinite where sizes differ."""
+    import numpy
+
+    if output.size != wanted.size:
+        return float("inf")
+    difference = numpy.abs(output.astype(float) - wanted.ravel().astype(float)).max()
+    error = float(difference / numpy.abs(wanted).max())
+    return error if numpy.isfinite(error) else float("inf")
+
+
+def contest(
+    makers: dict[str, Callable[[], Contestant]], wanted: numpy.ndarray, options: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Loads, warms and times the backends in turn. What fails is left out with its error."""
+    measured: dict[str, dict[str, Any]] = {name: {"loads": [], "times": []} for name in makers}
+    running: dict[str, Contestant] = {}
+
+    def attempt(name: str, action: Callable[[], None]) -> None:
+        if "error" in measured[name]:
+            return
+        try:
+            action()
+        except Exception as error:
+            measured[name]["error"] = str(error)
+            if name in running:
+                running.pop(name).close()
+
+    def load(name: str) -> None:
+        if name in running:
+            running.pop(name).close()
+        running[name] = makers[name]()
+        milliseconds, measured[name]["download_bytes"] = running[name].load()
+        measured[name]["loads"].append(milliseconds)
+
+    def finish(name: str) -> None:
+        contestant = running[name]
+        measured[name]["rel_err"] = relative_error(contestant.output(), wanted)
+        measured[name]["peak_bytes"] = contestant.peak()
+
+    def turn(name: str) -> None:
+        measured[name]["times"].append(running[name].turn(options.pause))
+
+    steps: list[Callable[[str], None]] = [load] * options.loads
+    steps += [lambda name: running[name].warm(options.warm), *[turn] * options.iterations, finish]
+    try:
+        for step in steps:
+            for name in makers:
+                attempt(name, lambda name=name, step=step: step(name))  # type: ignore[misc]
+    finally:
+        for contestant in running.values():
+            contestant.close()
+    return measured
+
+
+def versions() -> dict[str, str]:
+    """Of what was compared."""
+    import torch
+    from field_peers import LITERT_VERSION, ONNXRUNTIME_VERSION
+
+    from wasm_torch.version import __version__
+
+    return {
+        "wasm-torch": __version__,
+        "torch": torch.__version__,
+        "onnxruntime-web": ONNXRUNTIME_VERSION,
+        "litert.js": LITERT_VERSION,
+    }
+
+
+def main() -> None:
+    options = parse()
+    from field_models import FILES, prepare
+    from field_native import Native
+    from field_pages import CountingServer, InPage, launch
+    from field_peers import mounts, page_files
+    from places import machine
+    from playwright.sync_api import sync_playwright
+    from zoo import PACKAGES, install
+    from zoo_hosts import PAGES
+
+    packages = options.packages or PACKAGES
+    install(packages)
+    sys.path.append(str(packages))
+    warnings.simplefilter("ignore")
+    from architectures import declare_torchvision_operations
+
+    library = declare_torchvision_operations()
+    places = {
+        name: place if name == OURS else options.peers or place for name, place in PLACES.items()
+    }
+    header: dict[str, Any] = {
+        "machine": machine(),
+        "versions": versions(),
+        "places": places,
+        "iterations": options.iterations,
+        "browsers": {},
+    }
+    rows: list[field_rows.Row] = []
+    server = CountingServer(PAGES, mounts(options.backends) | {"files": FILES, "inputs": FILES})
+    server.start()
+    with sync_playwright() as playwright:
+        for model_name in options.models:
+            model = prepare(model_name)
+            missing = page_files(model, options.backends)
+            for browser_name in options.browsers:
+                browser = launch(playwright, browser_name)
+                header["browsers"][browser_name] = browser.version
+                for threads in options.threads:
+                    print(f"{model_name}, {browser_name}, threads {threads}", flush=True)
+                    makers: dict[str, Callable[[], Contestant]] = {}
+                    for name in options.backends:
+                        settings = {
+                            "backend": name,
+                            "model": model_name,
+                            "threads": threads,
+                            "inputs": model.inputs(name),
+                            "place": places.get(name),
+                        }
+                        if name == "native":
+                            makers[name] = partial(Native, packages, model_name, threads)
+                        elif name not in missing:
+                            makers[name] = partial(InPage, browser, server, settings)
+                    measured = contest(makers, model.output, options)
+                    measured |= {name: {"error": why} for name, why in missing.items()}
+                    group = {
+                        "model": model_name,
+                        "browser": browser_name,
+                        "threads": threads,
+                        "dtype": "float32",
+                    }
+                    done = [field_rows.make_row(group, n, measured[n]) for n in options.backends]
+                    rows += done
+                    field_rows.write(options.json, header, rows)
+                    print(field_rows.table(done, options.backends), flush=True)
+                browser.close()
+    server.stop()
+    del library
+    print("\n" + field_rows.table(rows, options.backends))
+    print(f"\nwritten to {options.json}")
+    if not all(row["ok"] for row in rows if row["backend"] == OURS):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
