@@ -1,7 +1,8 @@
 """The models of the field benchmark: what they are, and their files for each backend.
 
-The weights are random but seeded, and batch norms have the statistics of the example, so that values
-can be compared. Files are kept in build/bench/field and made anew when what makes them has changed.
+The weights are random but seeded, and batch norms have the statistics of the example, so that
+values can be compared. Files are kept in build/bench/field, and made anew when what makes them has
+changed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy
 import torch
 from architectures import Architecture, architectures
+from field_litert import convert
 from field_rows import MODELS
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -62,7 +64,7 @@ class FieldModel:
         """Where its file of a kind lies."""
         return FILES / f"{self.name}.{suffix}"
 
-    def inputs(self, backend: str) -> list[dict[str, Any]]:
+    def inputs(self) -> list[dict[str, Any]]:
         """The inputs for a page: file, dtype and shape."""
         return [
             {
@@ -152,8 +154,13 @@ def wasm_file(model: FieldModel) -> Path:
 
 
 def onnx_file(model: FieldModel) -> Path:
-    """The model for onnxruntime-web, by torch.onnx."""
+    """The model for onnxruntime-web, by torch.onnx.
+
+    The exporter is the one over traces: what it writes of BERT runs faster than what the one over
+    torch.export does.
+    """
     names = [f"x{i}" for i in range(len(model.example))]
+    torch.onnx.register_custom_op_symbolic("aten::diff", _difference, 17)
 
     def make(target: Path) -> None:
         torch.onnx.export(
@@ -161,3 +168,23 @@ def onnx_file(model: FieldModel) -> Path:
         )
 
     return once(model.file("onnx"), _digest(_own_sources(), model.name), make)
+
+
+def _difference(g: Any, x: Any, n: Any, dim: Any, prepend: Any, append: Any) -> Any:
+    """torch.diff of the first order, which Whisper's mask is made by and the exporter lacks."""
+    from torch.onnx import symbolic_helper
+
+    dim = symbolic_helper._get_const(dim, "i", "dim")
+    parts = [part for part in (prepend, x, append) if not symbolic_helper._is_none(part)]
+    whole = g.op("Concat", *parts, axis_i=dim) if len(parts) > 1 else x
+    later = symbolic_helper._slice_helper(g, whole, axes=[dim], starts=[1], ends=[2**31 - 1])
+    earlier = symbolic_helper._slice_helper(g, whole, axes=[dim], starts=[0], ends=[-1])
+    return g.op("Sub", later, earlier)
+
+
+def litert_file(model: FieldModel, packages: Path) -> Path:
+    """The model for LiteRT.js."""
+    here = Path(__file__).parent
+    sources = [*_own_sources(), here / "litert-requirements.txt", here / "field_litert.py"]
+    key = _digest(sources, model.name)
+    return once(model.file("tflite"), key, lambda target: convert(model.name, target, packages))

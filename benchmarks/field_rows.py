@@ -29,8 +29,8 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 def make_row(group: Row, backend: str, measured: dict[str, Any]) -> Row:
-    """One row. ``group`` has model, browser, threads and dtype; ``measured`` either an ``error``, or
-    times, loads (ms), download_bytes, peak_bytes and rel_err.
+    """One row. ``group`` has model, browser, threads and dtype; ``measured`` either an ``error``,
+    or times, loads (ms), download_bytes, peak_bytes and rel_err.
     """
     row: Row = {"model": group["model"], "backend": backend}
     row |= {key: group[key] for key in ("browser", "threads", "dtype")}
@@ -130,6 +130,6 @@ def table(rows: Sequence[Row], backends: Sequence[str]) -> str:
             if "error" in row:
                 lines.append(f"    {name:8} {row['error'].splitlines()[0]}")
                 continue
-            load = f"{row['load_ms']:.0f} / {_bytes(row['download_bytes'])} / {_bytes(row['peak_bytes'])}"
-            lines.append(f"    {name:8} {load} / {row['rel_err']:.1e}")
+            sizes = " / ".join(_bytes(row[key]) for key in ("download_bytes", "peak_bytes"))
+            lines.append(f"    {name:8} {row['load_ms']:.0f} / {sizes} / {row['rel_err']:.1e}")
     return "\n".join(lines)

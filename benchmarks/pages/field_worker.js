@@ -1,8 +1,9 @@
-/** The runner in a worker. What comes before it is ready waits in the queue of messages. */
-import * as runner from "./field_runner.mjs";
+/** The runner in a worker. It is no module, since LiteRT.js calls importScripts. */
+const ready = import("./field_runner.mjs");
 
 self.onmessage = async ({ data: { name, argument } }) => {
   try {
+    const runner = await ready;
     self.postMessage({ result: await runner[name](argument) });
   } catch (error) {
     self.postMessage({ error: String(error?.stack ?? error) });
