@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from serve import Handler, SiteServer
 
 #: What is not counted: the benchmark's own pages, and inputs.
-_OWN = ("/field", "/memories", "/backend_", "/inputs/")
+_OWN = ("/field", "/memories", "/backend_", "/inputs/", "/peaks/", "/op_profile")
 #: Seconds until a page that does not answer is given up.
 PATIENCE = 300
 
@@ -76,6 +76,11 @@ class InPage:
     def peak(self) -> int | None:
         """Bytes of the linear memory."""
         return self._ask("peak")
+
+    def profile(self, seconds: float, rounds: int) -> dict[str, Any]:
+        """Times of the kernel calls of a model of ours; see pages/op_profile.mjs."""
+        settings = self._settings | {"place": "worker", "seconds": seconds, "rounds": rounds}
+        return self._ask("profile", settings)
 
     def close(self) -> None:
         """Closes the page."""

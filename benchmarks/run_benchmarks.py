@@ -20,6 +20,9 @@ from field_rows import BACKENDS, BROWSERS, MODELS, OURS
 
 if TYPE_CHECKING:
     import numpy
+    from field_models import FieldModel
+    from field_pages import InPage
+    from playwright.sync_api import Browser
 
 #: Where each backend is fastest; ours brings its own worker.
 PLACES = {"onnx": "worker", "litert": "worker", OURS: "page"}
@@ -50,6 +53,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warm", type=float, default=2.0, help="seconds of calls before timing")
     parser.add_argument("--pause", type=float, default=0.1, help="seconds of rest before a turn")
     parser.add_argument("--peers", choices=("page", "worker"), help="where the peers run")
+    parser.add_argument("--profile", action="store_true", help="time our kernels one by one, too")
     parser.add_argument("--json", type=Path, default=Path("build/bench/field.json"))
     parser.add_argument("--packages", type=Path, help="where the zoo's packages are kept")
     options = parser.parse_args(arguments)
@@ -114,31 +118,127 @@ def contest(
     return measured
 
 
-def versions() -> dict[str, str]:
-    """Of what was compared."""
+class Suite:
+    """A run: what it is set to, and the rows so far."""
+
+    def __init__(self, options: argparse.Namespace, packages: Path):
+        from field_models import FILES
+        from field_pages import CountingServer
+        from field_peers import mounts
+        from op_profile import PEAKS, peak_module
+        from zoo_hosts import PAGES
+
+        self.options = options
+        self.packages = packages
+        self.places = {
+            name: place if name == OURS else options.peers or place
+            for name, place in PLACES.items()
+        }
+        self.header = describe(options, self.places)
+        self.rows: list[field_rows.Row] = []
+        folders = mounts(options.backends) | {"files": FILES, "inputs": FILES}
+        if options.profile:
+            peak_module()
+            folders["peaks"] = PEAKS
+            self.header["profiles"] = []
+        self.server = CountingServer(PAGES, folders)
+
+    def settings(self, backend: str, model: FieldModel, threads: int) -> dict[str, Any]:
+        """What a page is told."""
+        return {
+            "backend": backend,
+            "model": model.name,
+            "threads": threads,
+            "inputs": model.inputs(),
+            "place": self.places.get(backend),
+        }
+
+    def group(
+        self, model: FieldModel, browser: Browser, threads: int, missing: dict[str, str]
+    ) -> None:
+        """Measures a model in all backends at one number of threads."""
+        from field_native import Native
+        from field_pages import InPage
+
+        browser_name = browser.browser_type.name
+        print(f"{model.name}, {browser_name}, threads {threads}", flush=True)
+        makers: dict[str, Callable[[], Contestant]] = {}
+        for name in self.options.backends:
+            if name == "native":
+                makers[name] = partial(Native, self.packages, model.name, threads)
+            elif name not in missing:
+                settings = self.settings(name, model, threads)
+                makers[name] = partial(InPage, browser, self.server, settings)
+        measured = contest(makers, model.output, self.options)
+        measured |= {name: {"error": why} for name, why in missing.items()}
+        what = {"model": model.name, "browser": browser_name, "threads": threads}
+        what["dtype"] = "float32"
+        backends = self.options.backends
+        done = [field_rows.make_row(what, name, measured[name]) for name in backends]
+        self.rows += done
+        print(field_rows.table(done, backends), flush=True)
+        if self.options.profile and OURS in makers:
+            self.profile(what, InPage(browser, self.server, self.settings(OURS, model, threads)))
+        field_rows.write(self.options.json, self.header, self.rows)
+
+    def profile(self, what: dict[str, Any], page: InPage) -> None:
+        """Times our kernels one by one."""
+        from op_profile import digest, report
+
+        try:
+            told = page.profile(self.options.warm, self.options.iterations)
+        finally:
+            page.close()
+        profile = digest(told, what["threads"])
+        self.header["profiles"].append(what | profile)
+        print(f"{report(profile)}\n", flush=True)
+
+    def run(self) -> None:
+        """Measures everything that the options ask for."""
+        from field_models import prepare
+        from field_pages import launch
+        from field_peers import page_files
+        from playwright.sync_api import sync_playwright
+
+        self.server.start()
+        with sync_playwright() as playwright:
+            for name in self.options.models:
+                model = prepare(name)
+                missing = page_files(model, self.options.backends, self.packages)
+                for browser_name in self.options.browsers:
+                    browser = launch(playwright, browser_name)
+                    self.header["browsers"][browser_name] = browser.version
+                    for threads in self.options.threads:
+                        self.group(model, browser, threads, missing)
+                    browser.close()
+        self.server.stop()
+
+
+def describe(options: argparse.Namespace, places: dict[str, str]) -> dict[str, Any]:
+    """The header: machine, versions and settings."""
     import torch
     from field_peers import LITERT_VERSION, ONNXRUNTIME_VERSION
+    from places import machine
 
     from wasm_torch.version import __version__
 
     return {
-        "wasm-torch": __version__,
-        "torch": torch.__version__,
-        "onnxruntime-web": ONNXRUNTIME_VERSION,
-        "litert.js": LITERT_VERSION,
+        "machine": machine(),
+        "versions": {
+            "wasm-torch": __version__,
+            "torch": torch.__version__,
+            "onnxruntime-web": ONNXRUNTIME_VERSION,
+            "litert.js": LITERT_VERSION,
+        },
+        "browsers": {},
+        "places": places,
+        "iterations": options.iterations,
     }
 
 
 def main() -> None:
     options = parse()
-    from field_models import FILES, prepare
-    from field_native import Native
-    from field_pages import CountingServer, InPage, launch
-    from field_peers import mounts, page_files
-    from places import machine
-    from playwright.sync_api import sync_playwright
     from zoo import PACKAGES, install
-    from zoo_hosts import PAGES
 
     packages = options.packages or PACKAGES
     install(packages)
@@ -147,59 +247,12 @@ def main() -> None:
     from architectures import declare_torchvision_operations
 
     library = declare_torchvision_operations()
-    places = {
-        name: place if name == OURS else options.peers or place for name, place in PLACES.items()
-    }
-    header: dict[str, Any] = {
-        "machine": machine(),
-        "versions": versions(),
-        "places": places,
-        "iterations": options.iterations,
-        "browsers": {},
-    }
-    rows: list[field_rows.Row] = []
-    server = CountingServer(PAGES, mounts(options.backends) | {"files": FILES, "inputs": FILES})
-    server.start()
-    with sync_playwright() as playwright:
-        for model_name in options.models:
-            model = prepare(model_name)
-            missing = page_files(model, options.backends, packages)
-            for browser_name in options.browsers:
-                browser = launch(playwright, browser_name)
-                header["browsers"][browser_name] = browser.version
-                for threads in options.threads:
-                    print(f"{model_name}, {browser_name}, threads {threads}", flush=True)
-                    makers: dict[str, Callable[[], Contestant]] = {}
-                    for name in options.backends:
-                        settings = {
-                            "backend": name,
-                            "model": model_name,
-                            "threads": threads,
-                            "inputs": model.inputs(),
-                            "place": places.get(name),
-                        }
-                        if name == "native":
-                            makers[name] = partial(Native, packages, model_name, threads)
-                        elif name not in missing:
-                            makers[name] = partial(InPage, browser, server, settings)
-                    measured = contest(makers, model.output, options)
-                    measured |= {name: {"error": why} for name, why in missing.items()}
-                    group = {
-                        "model": model_name,
-                        "browser": browser_name,
-                        "threads": threads,
-                        "dtype": "float32",
-                    }
-                    done = [field_rows.make_row(group, n, measured[n]) for n in options.backends]
-                    rows += done
-                    field_rows.write(options.json, header, rows)
-                    print(field_rows.table(done, options.backends), flush=True)
-                browser.close()
-    server.stop()
+    suite = Suite(options, packages)
+    suite.run()
     del library
-    print("\n" + field_rows.table(rows, options.backends))
+    print("\n" + field_rows.table(suite.rows, options.backends))
     print(f"\nwritten to {options.json}")
-    if not all(row["ok"] for row in rows if row["backend"] == OURS):
+    if not all(row["ok"] for row in suite.rows if row["backend"] == OURS):
         sys.exit(1)
 
 
