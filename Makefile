@@ -9,7 +9,7 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	bench-load zoo-check real-check budgets host native engine npm data clean
+	bench-load bench bench-field bench-micro zoo-check real-check budgets host native engine npm data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,16 @@ bench-train: wheel data  ## time a training epoch against torch; writes build/be
 
 bench-load: native npm  ## time loading ResNet-50 beside onnxruntime-web; writes build/bench/load.json
 	$(PYTHON) benchmarks/load.py
+
+bench: native npm  ## time two models quickly beside torch and onnxruntime-web in Chromium
+	$(PYTHON) benchmarks/run_benchmarks.py --models mobilenet_v2 resnet50 \
+	    --backends native onnx wasm --iterations 10 --loads 1
+
+bench-field: native npm  ## time five models beside all peers in Chromium and Firefox
+	$(PYTHON) benchmarks/run_benchmarks.py --browsers chromium firefox --iterations 30
+
+bench-micro: native npm  ## time single operations against the machine's peak; build/bench/micro.json
+	$(PYTHON) benchmarks/micro.py
 
 zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py

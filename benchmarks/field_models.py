@@ -7,8 +7,6 @@ changed.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy
 import torch
 from architectures import Architecture, architectures
+from field_files import digest, exporter, once
 from field_litert import convert
 from field_rows import MODELS
 from torch import nn
@@ -116,41 +115,21 @@ class _Spread(nn.Module):
         return self.module(*inputs)
 
 
-def _digest(paths: Iterable[Path], *more: str) -> str:
-    digest = hashlib.sha256("\0".join((torch.__version__, *more)).encode())
-    for path in sorted(paths):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def _own_sources() -> list[Path]:
     here = Path(__file__).parent
     return [here / "architectures.py", Path(__file__), here / "zoo.py"]
-
-
-def once(target: Path, key: str, make: Callable[[Path], None]) -> Path:
-    """Makes a file unless the one that is there was made by the same sources."""
-    stamp = target.with_name(f"{target.name}.key")
-    if target.is_file() and stamp.is_file() and stamp.read_text() == key:
-        return target
-    stamp.unlink(missing_ok=True)
-    print(f"making {target.name}", flush=True)
-    make(target)
-    stamp.write_text(key)
-    return target
 
 
 def wasm_file(model: FieldModel) -> Path:
     """The model for our runtime."""
     from wasm_torch.export import export_to_wasm
 
-    package = ROOT / "src" / "wasm_torch"
-    sources = [*package.rglob("*.py"), package / "_C.abi3.so", *_own_sources()]
+    sources = [*exporter(), *_own_sources()]
 
     def make(target: Path) -> None:
         export_to_wasm(model.module, target, model.example, verify=False)
 
-    return once(model.file("wasm"), _digest(sources, model.name), make)
+    return once(model.file("wasm"), digest(sources, model.name), make)
 
 
 def onnx_file(model: FieldModel) -> Path:
@@ -167,7 +146,7 @@ def onnx_file(model: FieldModel) -> Path:
             model.module, model.example, target, dynamo=False, input_names=names, output_names=["y"]
         )
 
-    return once(model.file("onnx"), _digest(_own_sources(), model.name), make)
+    return once(model.file("onnx"), digest(_own_sources(), model.name), make)
 
 
 def _difference(g: Any, x: Any, n: Any, dim: Any, prepend: Any, append: Any) -> Any:
@@ -186,5 +165,5 @@ def litert_file(model: FieldModel, packages: Path) -> Path:
     """The model for LiteRT.js."""
     here = Path(__file__).parent
     sources = [*_own_sources(), here / "litert-requirements.txt", here / "field_litert.py"]
-    key = _digest(sources, model.name)
+    key = digest(sources, model.name)
     return once(model.file("tflite"), key, lambda target: convert(model.name, target, packages))

@@ -11,17 +11,16 @@ import math
 import statistics
 import struct
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from field_peers import ROOT
-
-from wasm_build import environment
 from wasm_torch import _C
 from wasm_torch.compiler.structs import MAX_DIMS, offsets
 
+ROOT = Path(__file__).resolve().parent.parent
 PEAKS = ROOT / "build" / "bench" / "peaks"
 #: Bytes of an element by the dtype's code in abi.h.
 ITEM_BYTES = {0: 1, 1: 1, 2: 2, 3: 4, 4: 8, 5: 2, 6: 4, 7: 8, 11: 1, 15: 2}
@@ -111,12 +110,16 @@ def work(kernel: str, data: bytes) -> tuple[float, int, str]:
 
 
 def _shape(operand: Operand) -> str:
-    """Leading ones of a convolution's five dimensions say nothing."""
     return "x".join(map(str, operand.shape)) or "1"
 
 
 def peak_module() -> bytes:
-    """The loops of fma.c and memory.c as a bare module."""
+    """The loops of fma.c and memory.c as a bare module, which is left in `PEAKS`, too."""
+    sys.path.insert(0, str(ROOT / "tools"))
+
+    sys.path.insert(0, str(ROOT / "tools"))
+    from wasm_build import environment
+
     PEAKS.mkdir(parents=True, exist_ok=True)
     target = PEAKS / "peaks.wasm"
     here = Path(__file__).resolve().parent
@@ -127,15 +130,16 @@ def peak_module() -> bytes:
     return target.read_bytes()
 
 
-def digest(told: dict[str, Any], threads: int) -> dict[str, Any]:
-    """A profile as it comes from a page, with the work of each launch and its part of the peak.
+def read_profile(told: dict[str, Any], method: str, threads: int) -> dict[str, Any]:
+    """The profile of a method as op_profile.mjs gives it, with the work of each launch.
 
     Launches are in their order; each has the smallest of its times, which says what the kernel can
     do, and their median.
     """
     peaks = {"gflops": told["gflops"] * threads, "gbytes": told["gbytes"]}
     launches = []
-    for launch in told["launches"]:
+    calls = told["methods"][method]["calls"]
+    for launch in told["methods"][method]["launches"]:
         kernel, _, _ = launch["kernel"].partition("@")
         flop, memory, shapes = work(kernel, base64.b64decode(launch["args"]))
         launches.append(
@@ -153,8 +157,8 @@ def digest(told: dict[str, Any], threads: int) -> dict[str, Any]:
     return {
         "threads": threads,
         "peak": {name: round(value, 1) for name, value in peaks.items()},
-        "call_ms": round(min(told["calls"]), 3),
-        "median_call_ms": round(statistics.median(told["calls"]), 3),
+        "call_ms": round(min(calls), 3),
+        "median_call_ms": round(statistics.median(calls), 3),
         "launches": launches,
     }
 
@@ -174,8 +178,9 @@ def report(profile: dict[str, Any], most: int = 40) -> str:
     launches = [launch for launch in profile["launches"] if launch["ms"] > 0]
     whole = sum(launch["ms"] for launch in launches)
     lines = [
-        f"smallest times: call {profile['call_ms']:.2f} ms, its kernels {whole:.2f}; peak of {profile['threads']} "
-        f"threads {peak['gflops']} GFLOP/s, memory of one {peak['gbytes']} GB/s",
+        f"smallest times: call {profile['call_ms']:.2f} ms, its kernels {whole:.2f}; "
+        f"peak of {profile['threads']} threads {peak['gflops']} GFLOP/s, "
+        f"memory of one {peak['gbytes']} GB/s"
     ]
     head = f"{'ms':>9} {'part':>6} {'GFLOP/s':>8} {'peak':>6} {'GB/s':>8} {'peak':>6}"
     by_kernel: dict[str, list[dict[str, Any]]] = {}

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-sys.path.append(str(Path(__file__).resolve().parent))
-
 import field_rows
 from field_rows import BACKENDS, BROWSERS, MODELS, OURS
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from field_pages import InPage
     from playwright.sync_api import Browser
 
+RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench" / "field.json"
 #: Where each backend is fastest; ours brings its own worker.
 PLACES = {"onnx": "worker", "litert": "worker", OURS: "page"}
 
@@ -54,7 +53,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pause", type=float, default=0.1, help="seconds of rest before a turn")
     parser.add_argument("--peers", choices=("page", "worker"), help="where the peers run")
     parser.add_argument("--profile", action="store_true", help="time our kernels one by one, too")
-    parser.add_argument("--json", type=Path, default=Path("build/bench/field.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS)
     parser.add_argument("--packages", type=Path, help="where the zoo's packages are kept")
     options = parser.parse_args(arguments)
     if options.iterations < 1 or options.loads < 1 or min(options.threads) < 1:
@@ -183,13 +182,13 @@ class Suite:
 
     def profile(self, what: dict[str, Any], page: InPage) -> None:
         """Times our kernels one by one."""
-        from op_profile import digest, report
+        from op_profile import read_profile, report
 
         try:
             told = page.profile(self.options.warm, self.options.iterations)
         finally:
             page.close()
-        profile = digest(told, what["threads"])
+        profile = read_profile(told, "forward", what["threads"])
         self.header["profiles"].append(what | profile)
         print(f"{report(profile)}\n", flush=True)
 
