@@ -11,12 +11,15 @@ from typing import Any
 import numpy
 from places import launch as launch
 from playwright.sync_api import Browser
+from playwright.sync_api import Error as PlaywrightError
 from serve import Handler, SiteServer
 
 #: What is not counted: the benchmark's own pages, and inputs.
 _OWN = ("/field", "/memories", "/backend_", "/inputs/", "/peaks/", "/op_profile")
 #: Seconds until a page that does not answer is given up.
 PATIENCE = 300
+#: The same, of loading.
+LOAD_PATIENCE = 60
 
 
 class CountingHandler(Handler):
@@ -45,21 +48,38 @@ class InPage:
     """
 
     def __init__(self, browser: Browser, server: CountingServer, settings: dict[str, Any]):
+        self._browser = browser
         self._server = server
         self._settings = settings
+        self._open()
+
+    def _open(self) -> None:
         # A context has a cache of its own, so that every load downloads.
-        self._context = browser.new_context()
+        self._context = self._browser.new_context()
         self._page = self._context.new_page()
-        self._page.goto(f"{server.url}field.html")
+        self._page.goto(f"{self._server.url}field.html")
         self._page.wait_for_function("window.ask !== undefined")
 
-    def _ask(self, name: str, argument: Any = None) -> Any:
-        return self._page.evaluate("ask", [name, argument, PATIENCE])
+    def _ask(self, name: str, argument: Any = None, seconds: float = PATIENCE) -> Any:
+        return self._page.evaluate("ask", [name, argument, seconds])
 
     def load(self) -> tuple[float, int]:
-        """Milliseconds of starting the runtime and loading the model, and the bytes downloaded."""
-        before = self._server.sent
-        return self._ask("load", self._settings), self._server.sent - before
+        """Milliseconds of starting the runtime and loading the model, and the bytes downloaded.
+
+        A driven Firefox sometimes never starts a worker (see `browsers.ask`); a new page then tries
+        again.
+        """
+        for attempts_left in reversed(range(3)):
+            before = self._server.sent
+            try:
+                took = self._ask("load", self._settings, LOAD_PATIENCE)
+                return took, self._server.sent - before
+            except PlaywrightError as error:
+                if attempts_left == 0 or "load took more than" not in str(error):
+                    raise
+                self._context.close()
+                self._open()
+        raise AssertionError
 
     def warm(self, seconds: float) -> None:
         """Calls for some seconds."""
