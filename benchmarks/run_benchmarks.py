@@ -80,11 +80,11 @@ def contest(
     measured: dict[str, dict[str, Any]] = {name: {"loads": [], "times": []} for name in makers}
     running: dict[str, Contestant] = {}
 
-    def attempt(name: str, action: Callable[[], None]) -> None:
+    def attempt(step: Callable[[str], None], name: str) -> None:
         if "error" in measured[name]:
             return
         try:
-            action()
+            step(name)
         except Exception as error:
             measured[name]["error"] = str(error).removeprefix("Page.evaluate: ")
             if name in running:
@@ -105,12 +105,14 @@ def contest(
     def turn(name: str) -> None:
         measured[name]["times"].append(running[name].turn(options.pause))
 
-    steps: list[Callable[[str], None]] = [load] * options.loads
-    steps += [lambda name: running[name].warm(options.warm), *[turn] * options.iterations, finish]
+    def warm(name: str) -> None:
+        running[name].warm(options.warm)
+
+    steps = [*[load] * options.loads, warm, *[turn] * options.iterations, finish]
     try:
         for step in steps:
             for name in makers:
-                attempt(name, lambda name=name, step=step: step(name))  # type: ignore[misc]
+                attempt(step, name)
     finally:
         for contestant in running.values():
             contestant.close()
