@@ -140,6 +140,7 @@ def onnx_file(model: FieldModel) -> Path:
     """
     names = [f"x{i}" for i in range(len(model.example))]
     torch.onnx.register_custom_op_symbolic("aten::diff", _difference, 17)
+    torch.onnx.register_custom_op_symbolic("aten::cumsum", _cumulative_sum, 17)
 
     def make(target: Path) -> None:
         torch.onnx.export(
@@ -159,6 +160,14 @@ def _difference(g: Any, x: Any, n: Any, dim: Any, prepend: Any, append: Any) -> 
     later = symbolic_helper._slice_helper(g, whole, axes=[dim], starts=[1], ends=[2**31 - 1])
     earlier = symbolic_helper._slice_helper(g, whole, axes=[dim], starts=[0], ends=[-1])
     return g.op("Sub", later, earlier)
+
+
+def _cumulative_sum(g: Any, x: Any, dim: Any, dtype: Any) -> Any:
+    """torch.cumsum of a mask, which ONNX does not sum as it is."""
+    from torch.onnx import JitScalarType, symbolic_helper
+
+    axis = g.op("Constant", value_t=torch.tensor(symbolic_helper._get_const(dim, "i", "dim")))
+    return g.op("CumSum", g.op("Cast", x, to_i=JitScalarType.INT64.onnx_type()), axis)
 
 
 def litert_file(model: FieldModel, packages: Path) -> Path:
