@@ -9,8 +9,8 @@ LOCKED := $(shell command -v flock >/dev/null && echo flock build/.lock)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format wheel lite site bench-eager bench-matmul bench-train \
-	bench-load bench-overhead bench-shipped bench-sizes soak zoo-check real-check budgets host native \
-	engine npm release data clean
+	bench bench-field bench-micro bench-load bench-overhead bench-shipped bench-sizes soak zoo-check \
+	real-check budgets host native engine npm release data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,16 @@ bench-sizes: native npm  ## time dynamic files beside static ones; writes build/
 
 soak: native npm  ## call and load ResNet-50 again and again; writes build/bench/soak.json
 	$(PYTHON) benchmarks/soak.py
+
+bench: native npm  ## time two models quickly beside torch and onnxruntime-web in Chromium
+	$(PYTHON) benchmarks/run_benchmarks.py --models mobilenet_v2 resnet50 \
+	    --backends native onnx wasm --iterations 10 --loads 1
+
+bench-field: native npm  ## time five models beside all peers in Chromium and Firefox
+	$(PYTHON) benchmarks/run_benchmarks.py --browsers chromium firefox --iterations 30
+
+bench-micro: native npm  ## time single operations against the machine's peak; build/bench/micro.json
+	$(PYTHON) benchmarks/micro.py
 
 zoo-check: native wheel npm  ## export the zoo and compare it with torch in every host
 	$(PYTHON) benchmarks/zoo.py

@@ -29,14 +29,14 @@ FILES = ROOT / "build" / "zoo"
 SLACK = 16 << 20
 
 
-def install(folder: Path) -> None:
+def install(folder: Path, requirements: Path = REQUIREMENTS) -> None:
     """Unpacks the pinned packages into a folder, once for each version of the pins."""
     stamp = folder / "requirements.txt"
-    wanted = REQUIREMENTS.read_text()
+    wanted = requirements.read_text()
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
-    subprocess.run([*pip, "--target", str(folder), "-r", str(REQUIREMENTS)], check=True)
+    subprocess.run([*pip, "--target", str(folder), "-r", str(requirements)], check=True)
     stamp.write_text(wanted)
 
 

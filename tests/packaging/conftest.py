@@ -1,7 +1,7 @@
-"""Puts the tools on the path, so that tests import them as they import each other."""
+"""Puts the tools and the benchmarks on the path; tests import them as they import each other."""
 
 import sys
 from pathlib import Path
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
-sys.path[:0] = [str(TOOLS / "setup"), str(TOOLS)]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / folder) for folder in ("tools/setup", "tools", "benchmarks")]

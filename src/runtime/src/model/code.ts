@@ -44,6 +44,11 @@ export function checkModule(
 
 type MethodFunction = (call: number) => number;
 
+/** A kernel of the engine: the address of its arguments to a status. */
+export type Kernel = (args: number) => number;
+/** Puts a function in the place of a kernel that a model imports. */
+export type Wrap = (name: string, kernel: Kernel) => Kernel;
+
 /** The instance of a checked module, on the engine of this thread. */
 export class ModelCode {
   readonly #arena: WebAssembly.Global<"i32">;
@@ -51,7 +56,7 @@ export class ModelCode {
 
   /**
    * `weights` and `constants` are addresses in the engine's memory; calls take one thread where
-   * `serial`.
+   * `serial`. `wrap` is for profiles.
    */
   constructor(
     private readonly engine: Engine,
@@ -59,13 +64,14 @@ export class ModelCode {
     weights: number,
     constants: number,
     private readonly serial: boolean,
+    wrap: Wrap = (_, kernel) => kernel,
   ) {
     const i32 = (value: number, mutable: boolean) =>
       new WebAssembly.Global({ value: "i32", mutable }, value | 0);
     this.#arena = i32(0, true);
     const kernel: WebAssembly.ModuleImports = {};
     for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-      if (from === "kernel") kernel[name] = engine.exports[name] as WebAssembly.ExportValue;
+      if (from === "kernel") kernel[name] = wrap(name, engine.exports[name] as Kernel);
     }
     const env = {
       memory: engine.views.memory,

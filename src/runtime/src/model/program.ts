@@ -3,7 +3,7 @@
  * model's code on blocks for its inputs, outputs and intermediates, which are given back after it.
  */
 import type { Engine } from "../core/engine";
-import { checkModule, ModelCode } from "./code";
+import { checkModule, ModelCode, type Wrap } from "./code";
 import { DTYPES, type TensorData } from "./dtypes";
 import {
   Damaged,
@@ -22,6 +22,7 @@ import {
   type MethodInfo,
   MOST_BYTES,
 } from "./manifest";
+import { type Launch, Profiler } from "./profile";
 import { evaluate, type Sizes, UNLIMITED } from "./sizes";
 import { unpackWeights } from "./unpack";
 
@@ -91,12 +92,11 @@ export class Program {
   constructor(
     private readonly engine: Engine,
     readonly manifest: Manifest,
-    module: WebAssembly.Module,
+    private readonly module: WebAssembly.Module,
     private readonly blocks: Blocks,
     private readonly weights: number,
   ) {
-    const constants = weights + manifest.constants.offset;
-    this.#code = new ModelCode(engine, module, weights, constants, !manifest.threads);
+    this.#code = this.#instantiate();
     const status = this.#code.prepare() & 255;
     if (status === OUT_OF_MEMORY) {
       throw new OutOfMemory("the engine's memory has no room to pack the weights");
@@ -105,6 +105,12 @@ export class Program {
     for (const { states } of Object.values(manifest.methods)) {
       for (const { weight } of states) this.#initial.set(weight, this.#state(weight));
     }
+  }
+
+  #instantiate(wrap?: Wrap): ModelCode {
+    const { engine, manifest, module, weights } = this;
+    const constants = weights + manifest.constants.offset;
+    return new ModelCode(engine, module, weights, constants, !manifest.threads, wrap);
   }
 
   /** Bytes of the weights and constants in the engine's memory. */
@@ -135,6 +141,29 @@ export class Program {
    * @throws OutOfMemory, ExecutionError: the model and the engine go on working.
    */
   call(name: string, inputs: readonly TensorData[], sizes: Sizes = new Map()): TensorData[] {
+    return this.#call(this.#code, name, inputs, sizes);
+  }
+
+  /**
+   * As `call`, with a clock around each kernel: returns the kernel calls in their order in place of
+   * the outputs. States change as they do in a call.
+   */
+  profile(
+    name: string,
+    inputs: readonly TensorData[],
+    sizes: Sizes = new Map(),
+  ): readonly Launch[] {
+    const profiler = new Profiler(this.engine, (wrap) => this.#instantiate(wrap));
+    this.#call(profiler, name, inputs, sizes);
+    return profiler.launches;
+  }
+
+  #call(
+    code: Pick<ModelCode, "run">,
+    name: string,
+    inputs: readonly TensorData[],
+    sizes: Sizes,
+  ): TensorData[] {
     this.#alive();
     const method = this.manifest.methods[name]!;
     const unknown = method.symbols.find((symbol) => !sizes.has(symbol.name));
@@ -165,7 +194,7 @@ export class Program {
       const table = Uint32Array.from([...words, ...outputs, ...states, ...chosen]);
       const call = blocks.allocate(table.byteLength, "the call");
       write(this.engine, call, table);
-      this.#check(this.#code.run(name, call, arena), name, method);
+      this.#check(code.run(name, call, arena), name, method);
       return outputInfos.map((info, i) => {
         const { array } = DTYPES[info.dtype];
         return new array(read(this.engine, outputs[i]!, bytesOf(info)));
