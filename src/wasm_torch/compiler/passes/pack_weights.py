@@ -21,12 +21,13 @@ def run(methods: list[list[Graph]]) -> None:
     for graphs in methods:
         for node in graphs[0].nodes:
             how = _packing(graphs, node)
-            weight = node.values[1] if how is not None else None
-            for value in node.inputs():
+            plain = [*node.inputs()]
+            if how is not None:
+                readers.setdefault(_memory(node.values[1]), set()).add(how)
+                plain = [value for value in (node.values[0], node.values[2]) if value is not None]
+            for value in plain:
                 if value.data is not None:
-                    readers.setdefault(_memory(value), set()).add(
-                        how if value is weight else "plain"
-                    )
+                    readers.setdefault(_memory(value), set()).add("plain")
         for value in graphs[0].outputs:
             if value.data is not None:
                 readers.setdefault(_memory(value), set()).add("plain")
