@@ -177,6 +177,11 @@ def test_views_of_channels_last_results_copy_where_they_must(engine: Engine) -> 
         _check(engine, model, PICTURE)
 
 
+def test_strides_given_as_numbers_keep_the_layout(engine: Engine) -> None:
+    strided = lambda m, x: torch.as_strided(m[0](x), (2, 3, 7), (378, 9, 1), 1) * 2  # noqa: E731
+    _check(engine, Module(strided, _conv()), PICTURE)
+
+
 def test_a_weight_that_others_read_is_not_packed(engine: Engine) -> None:
     tied = Module(lambda m, ids: m[1](m[0](ids)), nn.Embedding(11, 8), nn.Linear(8, 11, bias=False))
     tied.layers[1].weight = tied.layers[0].weight

@@ -42,7 +42,7 @@ def _rewrite(graphs: list[Graph], shared: set[Any]) -> None:
         if _packing(graphs, first) is not None and _memory(first.values[1]) not in shared:
             for node in nodes:
                 _pack(node)
-        elif first.name in KEEPING and not _writes_results(graphs[0]):
+        elif first.name in KEEPING and not _needs_layout(graphs[0]):
             for node in nodes:
                 node.op = KEEPING[first.name]
 
@@ -60,14 +60,21 @@ def _packing(graphs: list[Graph], node: Node) -> Any:
     if node.name == "linear":
         return ("linear",) if len(weight.shape) == 2 and 0 not in weight.shape else None
     fits = len(node.values[0].shape) == len(weight.shape) and 0 not in weight.shape
-    if node.values[_CONVOLUTION_TRANSPOSED] or not fits or _writes_results(graphs[0]):
+    if node.values[_CONVOLUTION_TRANSPOSED] or not fits or _needs_layout(graphs[0]):
         return None
     return ("convolution", node.values[_GROUPS])
 
 
-def _writes_results(graph: Graph) -> bool:
-    """Whether something is written into a result, which views of it must then show."""
-    return any(value.role == "result" for node in graph.nodes for value in node.writes)
+def _needs_layout(graph: Graph) -> bool:
+    """Whether results must lie as in torch.
+
+    So it is where something is written into one, which views of it must then show, and where
+    strides are given as numbers.
+    """
+    return any(
+        node.name == "as_strided" or any(value.role == "result" for value in node.writes)
+        for node in graph.nodes
+    )
 
 
 def _pack(node: Node) -> None:
