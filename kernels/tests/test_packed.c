@@ -187,6 +187,62 @@ TEST(packed_convolution_with_threads) {
   wt_set_num_threads(1);
 }
 
+/* Of a kernel one plane deep, padding puts whole planes of results outside of the input. */
+TEST(packed_depthwise_planes_of_padding) {
+  check_random random = {74};
+  problem flat = {2, 8, 1, 1, {2, 7, 11}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {4, 7, 11}};
+  for (int repeat = 0; repeat < 4; repeat++) check_problem(&random, &flat);
+}
+
+/* Windows of a line: its points lie as far apart as a group has channels. */
+TEST(packed_convolution_over_overlapping_points) {
+  enum { WIDTH = 6, GROUPS = 2, CHANNELS = 3, TAPS = 3 };
+  float line[(WIDTH + 1) * CHANNELS], dense[GROUPS * CHANNELS * TAPS], packed[sizeof dense / 4];
+  float out[(WIDTH - TAPS + 1) * GROUPS];
+  check_random random = {75};
+  for (size_t i = 0; i < sizeof line / 4; i++) line[i] = (float)check_uniform(&random, -2, 2);
+  for (size_t i = 0; i < sizeof dense / 4; i++) {
+    dense[i] = packed[i] = (float)check_uniform(&random, -1, 1);
+  }
+  wt_tensor input = CHECK_TENSOR(line, WT_FLOAT32, 1, GROUPS * CHANNELS, 1, 1, WIDTH);
+  input.stride[1] = 1;
+  input.stride[4] = CHANNELS;
+  wt_tensor result = CHECK_TENSOR(out, WT_FLOAT32, 1, GROUPS, 1, 1, WIDTH - TAPS + 1);
+  result.stride[1] = 1;
+  result.stride[4] = GROUPS;
+  wt_tensor weight = CHECK_TENSOR(packed, WT_FLOAT32, GROUPS, CHANNELS, 1, 1, TAPS);
+  wt_pack_weight_args pack = {sizeof pack, weight, GROUPS};
+  CHECK(wt_pack_weight(&pack) == WT_OK);
+  wt_conv_packed_args args = {sizeof args,
+                              result,
+                              input,
+                              weight,
+                              check_absent(),
+                              check_absent(),
+                              GROUPS,
+                              1,
+                              1,
+                              1,
+                              0,
+                              0,
+                              0,
+                              1,
+                              1,
+                              1,
+                              -1,
+                              0,
+                              0};
+  CHECK(wt_conv_packed(&args) == WT_OK);
+  for (int x = 0; x < WIDTH - TAPS + 1; x++)
+    for (int g = 0; g < GROUPS; g++) {
+      double sum = 0;
+      for (int c = 0; c < CHANNELS; c++)
+        for (int t = 0; t < TAPS; t++)
+          sum += line[(x + t + g) * CHANNELS + c] * dense[(g * CHANNELS + c) * TAPS + t];
+      CHECK_CLOSE(out[x * GROUPS + g], sum, 1e-5);
+    }
+}
+
 TEST(packed_linear_layer) {
   check_random random = {73};
   for (wt_word rows = 1; rows < 7; rows++) {
@@ -220,6 +276,17 @@ TEST(packed_convolution_refuses) {
   args.activation = WT_UNARY_isnan;
   CHECK(wt_conv_packed(&args) == WT_BAD_ARGUMENT);
   args.activation = -1;
+  args.pad2 = INTPTR_MAX; /* twice that is no word */
+  CHECK(wt_conv_packed(&args) == WT_BAD_ARGUMENT);
+  args.pad2 = INT32_MAX / 2;
+  args.dilation2 = INTPTR_MAX;
+  CHECK(wt_conv_packed(&args) == WT_BAD_ARGUMENT);
+  args.pad2 = 0;
+  args.dilation2 = 1;
+  args.weight.size[1] = args.weight.numel = args.input.size[1] = args.input.numel = 0;
+  CHECK(wt_conv_packed(&args) == WT_BAD_ARGUMENT); /* a depth of 0 */
+  args.weight.size[1] = args.input.size[1] = 2;
+  args.weight.numel = args.input.numel = 4;
   args.weight.dtype = WT_FLOAT64;
   CHECK(wt_conv_packed(&args) == WT_UNSUPPORTED_DTYPE);
   args.weight.dtype = WT_FLOAT32;

@@ -179,4 +179,47 @@ TEST(packed_int8_convolution_of_infinities_gives_no_trap) {
   args.input.size[1] = 4;
   args.weight.dtype = WT_UINT8;
   CHECK(wt_conv_int8(&args) == WT_UNSUPPORTED_DTYPE);
+  x[0] = NAN; /* does not become a number, as from a convolution in float32 */
+  args.weight.dtype = WT_INT8;
+  CHECK(wt_conv_int8(&args) == WT_OK);
+  CHECK(isnan(y[0]) && !isnan(y[1]));
+}
+
+TEST(packed_int8_convolution_refuses) {
+  enum { DEEP = 4 * ((INT32_MAX / (127 * 127)) / 4 + 1) };
+  float *x = calloc(DEEP, sizeof *x), y[2], scale[1] = {1};
+  int32_t sums[1] = {0};
+  int8_t *weight = calloc(8 * (size_t)DEEP, 1);
+  wt_conv_int8_args args = {.size_bytes = sizeof args,
+                            .out = channels_last(y, 1, 1, 1, 1),
+                            .input = channels_last(x, 1, DEEP, 1, 1),
+                            .weight = CHECK_TENSOR(weight, WT_INT8, 1, 1, DEEP / 4, 8, 4),
+                            .scale = CHECK_TENSOR(scale, WT_FLOAT32, 1),
+                            .weight_sums = CHECK_TENSOR(sums, WT_INT32, 1),
+                            .bias = check_absent(),
+                            .residual = check_absent(),
+                            .kernel0 = 1,
+                            .kernel1 = 1,
+                            .kernel2 = 1,
+                            .groups = 1,
+                            .stride0 = 1,
+                            .stride1 = 1,
+                            .stride2 = 1,
+                            .dilation0 = 1,
+                            .dilation1 = 1,
+                            .dilation2 = 1,
+                            .activation = -1};
+  CHECK(wt_conv_int8(&args) == WT_BAD_ARGUMENT); /* sums might exceed 32 bits */
+  args.input = channels_last(x, 1, DEEP - 4, 1, 1);
+  args.weight = CHECK_TENSOR(weight, WT_INT8, 1, 1, DEEP / 4 - 1, 8, 4);
+  CHECK(wt_conv_int8(&args) == WT_OK);
+  args.input = channels_last(x, 1, 4, 0, 1);
+  args.weight = CHECK_TENSOR(weight, WT_INT8, 1, 1, 1, 8, 4);
+  args.pad1 = 1;
+  args.out = channels_last(y, 1, 1, 2, 1);
+  CHECK(wt_conv_int8(&args) == WT_BAD_ARGUMENT);    /* nothing but padding */
+  args.kernel1 = args.kernel2 = INTPTR_MAX / 2 + 1; /* taps that are no word */
+  CHECK(wt_conv_int8(&args) == WT_BAD_ARGUMENT);
+  free(x);
+  free(weight);
 }

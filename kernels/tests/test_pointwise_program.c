@@ -246,6 +246,25 @@ TEST(pointwise_program_of_nothing_but_numbers) {
   for (int i = 0; i < 9; i++) CHECK(data[i] == -5);
 }
 
+/* A register whose elements repeat is operand and result of a step that goes over all of out. */
+TEST(pointwise_program_writes_over_a_register_that_repeats) {
+  enum { COUNT = 100 };
+  float one[1] = {2}, y[COUNT], data[COUNT];
+  script s = {.parameters = {1, 0, 0, 0}, .steps = 3, .input_count = 2};
+  const int32_t code[3][WT_STEP_WORDS] = {{UNARY, WT_UNARY_neg, 0, 0, 0, 0, 1, 1},
+                                          {BINARY, WT_BINARY_add, 0, 8, 1, 0, 0, 1},
+                                          {BINARY, WT_BINARY_mul, -1, 8, 1, 0, 0, 1}};
+  memcpy(s.code, code, sizeof code);
+  s.inputs[0] = CHECK_TENSOR(one, WT_FLOAT32, COUNT);
+  s.inputs[0].stride[0] = 0;
+  s.inputs[1] = CHECK_TENSOR(y, WT_FLOAT32, COUNT);
+  for (int i = 0; i < COUNT; i++) y[i] = (float)i;
+  CHECK(run_script(&s, CHECK_TENSOR(data, WT_FLOAT32, COUNT)) == WT_OK);
+  int wrong = 0;
+  for (int i = 0; i < COUNT; i++) wrong += data[i] != (y[i] - 2) * y[i];
+  CHECK(wrong == 0);
+}
+
 TEST(pointwise_program_of_an_empty_output) {
   script s = gate(NULL, NULL, 0);
   CHECK(run_script(&s, s.inputs[0]) == WT_OK);

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import wasm_torch as torch
 from wasm_torch import nn
-from wasm_torch.compiler import compile, read
+from wasm_torch.compiler import Family, Symbol, compile, read
 from wasm_torch.compiler.passes import optimize
 from wasm_torch.nn import functional as F
 from wasm_torch.tracing import trace
@@ -177,6 +177,11 @@ def test_views_of_channels_last_results_copy_where_they_must(engine: Engine) -> 
         _check(engine, model, PICTURE)
 
 
+def test_strides_given_as_numbers_keep_the_layout(engine: Engine) -> None:
+    strided = lambda m, x: torch.as_strided(m[0](x), (2, 3, 7), (378, 9, 1), 1) * 2  # noqa: E731
+    _check(engine, Module(strided, _conv()), PICTURE)
+
+
 def test_a_weight_that_others_read_is_not_packed(engine: Engine) -> None:
     tied = Module(lambda m, ids: m[1](m[0](ids)), nn.Embedding(11, 8), nn.Linear(8, 11, bias=False))
     tied.layers[1].weight = tied.layers[0].weight
@@ -199,6 +204,33 @@ def test_methods_that_share_a_weight_agree_on_it(engine: Engine) -> None:
     with torch.no_grad():
         assert_same(model(x, method="packed"), layer(x))
         assert_same(model(x, method="plain"), x @ layer.weight)
+
+
+def test_a_weight_that_is_its_own_input_is_not_packed(engine: Engine) -> None:
+    products = Module(lambda m, x: F.linear(m[0].weight, m[0].weight) + x, nn.Linear(4, 300))
+    assert "conv_packed@1" not in _check(engine, products, torch.randn(300, 300))
+
+
+def test_an_epilogue_does_not_move_its_layer_past_a_write(engine: Engine) -> None:
+    """The layer reads a view of what is written."""
+
+    def forward(layers: Any, x: Any) -> Any:
+        h = x * 2
+        y = layers[0](h[:1])
+        h.mul_(0)
+        return F.relu(y), h
+
+    _check(engine, Module(forward, nn.Linear(9, 5)), torch.randn(3, 9))
+
+
+def test_an_epilogue_whose_numbers_follow_a_size(engine: Engine) -> None:
+    model = Module(lambda m, x: F.hardtanh(m[0](x * 9), -0.5, float(x.shape[0])), nn.Linear(9, 5))
+    sizes = Family([Symbol("n", 1, 64, 0, 0)], lambda s: trace(model, (torch.randn(s["n"], 9),)))
+    compiled = Model(compile(sizes), engine)
+    for n in (1, 4, 31):
+        x = torch.randn(n, 9) * 9
+        with torch.no_grad():
+            assert_same(compiled(x), model(x))
 
 
 def test_writes_into_results_keep_the_layout(engine: Engine) -> None:

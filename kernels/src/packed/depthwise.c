@@ -167,12 +167,15 @@ static wt_word sum_inside(const depthwise_job *job, overlapping sum, const wt_po
                           wt_word c, wt_word last_channel, target to) {
   const wt_packed_problem *problem = job->problem;
   const wt_tensor *input = problem->input;
-  const float *from[5],
-      *base = (const float *)input->data + line->n * input->stride[0] +
-              (line->at[0] * problem->stride[0] - problem->pad[0]) * input->stride[2];
+  const float *from[5];
+  const wt_word plane = line->at[0] * problem->stride[0] - problem->pad[0];
+  const bool inside = plane >= 0 && plane < input->size[2];
   for (wt_word y = 0; y < problem->kernel[1]; y++) {
     wt_word at = line->at[1] * problem->stride[1] - problem->pad[1] + y * problem->dilation[1];
-    from[y] = at >= 0 && at < input->size[3] ? base + at * input->stride[3] : NULL;
+    from[y] = inside && at >= 0 && at < input->size[3]
+                  ? (const float *)input->data + line->n * input->stride[0] +
+                        plane * input->stride[2] + at * input->stride[3]
+                  : NULL;
   }
   const wt_word pitch = input->stride[4];
   wt_word x = job->first_inside;

@@ -17,8 +17,8 @@ typedef struct quantize_job {
   int zero;
 } quantize_job;
 
-/* Where nothing is known of the magnitude (all zeros, or not finite), any scale does. */
-static float scale_of(float largest) { return largest > 0 ? largest / 127 : 1; }
+/* Of zeros alone any scale does; one that is not finite is that of the results, too. */
+static float scale_of(float largest) { return largest == 0 ? 1 : largest / 127; }
 
 static void quantize_points(void *context, wt_word begin, wt_word end, int thread) {
   (void)thread;
@@ -50,8 +50,8 @@ static void find_largest(void *context, wt_word begin, wt_word end, int thread) 
     wt_points point = wt_points_from(job->input, first);
     float largest = 0;
     for (wt_word p = first; p < last; p++, wt_next_point(job->input, &point)) {
-      float found = wt_int8_largest(wt_point_row(job->input, &point), job->input->size[1]);
-      if (!(found <= largest)) largest = found;
+      const float *row = wt_point_row(job->input, &point);
+      largest = wt_int8_larger(largest, wt_int8_largest(row, job->input->size[1]));
     }
     job->largest[item] = largest;
   }
@@ -81,10 +81,8 @@ static void quantize(quantize_job *job, wt_word entries) {
   wt_parallel_for(items, grain, find_largest, job);
   for (wt_word n = 0; n < entries; n++) {
     float largest = 0;
-    for (wt_word i = 0; i < job->items_per_entry; i++) {
-      float found = job->largest[n * job->items_per_entry + i];
-      if (!(found <= largest)) largest = found;
-    }
+    for (wt_word i = 0; i < job->items_per_entry; i++)
+      largest = wt_int8_larger(largest, job->largest[n * job->items_per_entry + i]);
     job->scale[n] = scale_of(largest);
   }
   wt_parallel_for(items, grain, quantize_entries, job);
@@ -98,7 +96,8 @@ static int check(const wt_conv_int8_args *args, const wt_packed_problem *shape) 
   if (weight->dtype != WT_INT8) return wt_fail(WT_UNSUPPORTED_DTYPE, weight->dtype, 0, 0);
   bool fits = weight->ndim == 5 && shape->channels % WT_QUAD == 0 && wt_is_contiguous(weight);
   for (int d = 0; fits && d < 5; d++) fits = weight->size[d] == size[d];
-  if (!fits) return wt_fail(WT_BAD_ARGUMENT, 3, shape->channels, 0);
+  if (!fits || shape->depth > WT_INT8_MOST_DEPTH)
+    return wt_fail(WT_BAD_ARGUMENT, 3, shape->channels, 0);
   if (scale->dtype != WT_FLOAT32 || scale->ndim != 1 || scale->size[0] != shape->filters ||
       !wt_is_contiguous(scale))
     return wt_fail(WT_BAD_ARGUMENT, 4, scale->ndim, 0);
@@ -127,7 +126,8 @@ WT_KERNEL(conv_int8, 1) {
   int status =
       wt_packed_complete(&problem.shape, &args->bias, args->activation, args->p0, args->p1);
   if (status == WT_OK) status = check(args, &problem.shape);
-  if (status != WT_OK || args->out.numel == 0 || args->input.numel == 0) return status;
+  if (status != WT_OK || args->out.numel == 0) return status;
+  if (args->input.numel == 0) return wt_fail(WT_BAD_ARGUMENT, 2, 0, 0); /* padding alone */
   const wt_tensor *input = &args->input;
   const wt_word channels = input->size[1], entries = input->size[0];
   const bool per_point = problem.shape.taps == 1;

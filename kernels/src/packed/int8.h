@@ -14,6 +14,8 @@
 
 /* Channels of one step of the sum: those that lie side by side in the packed weight. */
 #define WT_QUAD 4
+/* Terms whose sum surely fits 32 bits: those of a larger depth are refused. */
+#define WT_INT8_MOST_DEPTH (INT32_MAX / (127 * 127))
 
 typedef struct wt_int8_problem {
   wt_packed_problem shape; /* its weight is not used */
@@ -41,6 +43,8 @@ static inline int wt_int8_zero(wt_int8_reading reading) {
 
 /* `count` values times `inverse`, rounded to even and limited to -127..127, plus zero. */
 void wt_int8_quantize(uint8_t *to, const float *from, wt_word count, float inverse, int zero);
+/* The larger of two; NaN where one of them is. */
+static inline float wt_int8_larger(float a, float b) { return a >= b || a != a ? a : b; }
 /* The largest magnitude; NaN where one of them is. */
 float wt_int8_largest(const float *from, wt_word count);
 

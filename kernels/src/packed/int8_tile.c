@@ -191,7 +191,6 @@ float wt_int8_largest(const float *from, wt_word count) {
         wt_f32x4_maximum(largest[0], wt_f32x4_abs(wt_f32x4_load_part(from + i, (int)(count - i))));
   wt_f32x4 both = wt_f32x4_maximum(largest[0], largest[1]);
   float result = both[0];
-  for (int k = 1; k < 4; k++)
-    if (!(both[k] <= result)) result = both[k];
+  for (int k = 1; k < 4; k++) result = wt_int8_larger(result, both[k]);
   return result;
 }

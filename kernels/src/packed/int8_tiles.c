@@ -50,7 +50,9 @@ static finish finish_of(const int8_job *job, wt_word filter, wt_word width) {
   int32_t sums[WT_PANEL] = {0};
   float scale[WT_PANEL] = {0}, bias[WT_PANEL] = {0};
   for (wt_word f = 0; f < width; f++) {
-    sums[f] = problem->weight_sums[filter + f] * wt_int8_zero(job->reading);
+    /* Modulo 2^32, as the sums are: the difference of the two fits. */
+    sums[f] = (int32_t)((uint32_t)problem->weight_sums[filter + f] *
+                        (uint32_t)wt_int8_zero(job->reading));
     scale[f] = problem->scale[filter + f];
     if (shape->bias) bias[f] = shape->bias[filter + f];
   }

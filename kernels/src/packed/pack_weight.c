@@ -72,7 +72,7 @@ WT_KERNEL(pack_weight, 1) {
                   .filters = shape.filters,
                   .channels = shape.channels,
                   .taps = taps};
-  uint64_t panel_bytes = (uint64_t)(WT_PANEL * job.channels * taps) * sizeof(float);
+  uint64_t panel_bytes = (uint64_t)job.channels * (uint64_t)taps * WT_PANEL * sizeof(float);
   job.scratch = wt_alloc_many((uint64_t)wt_thread_limit(), panel_bytes);
   if (!job.scratch) return WT_OUT_OF_MEMORY;
   wt_word grain = 1 + (wt_word)(262144 / panel_bytes);

@@ -20,7 +20,7 @@ static int check_tensors(const wt_packed_problem *problem, const wt_tensor *bias
   int status = check_point_rows(out, 1);
   if (status == WT_OK) status = check_point_rows(input, 2);
   if (status != WT_OK) return status;
-  if (out->size[1] != problem->filters * problem->groups ||
+  if (problem->channels < 1 || out->size[1] != problem->filters * problem->groups ||
       input->size[1] != problem->channels * problem->groups || out->size[0] != input->size[0])
     return wt_fail(WT_BAD_ARGUMENT, 3, problem->groups, 0);
   if (wt_is_present(bias) && (bias->dtype != WT_FLOAT32 || bias->ndim != 1 ||
@@ -33,16 +33,31 @@ static int check_tensors(const wt_packed_problem *problem, const wt_tensor *bias
   return status;
 }
 
-static int check_geometry(const wt_packed_problem *problem) {
+/* What geometry may hold at most, and each tensor along an axis: sums of two still fit a word of 32
+ * bits, products 64 bits. */
+#define MOST ((wt_word)1 << 30)
+
+static bool is_within(wt_word value, wt_word least) { return value >= least && value <= MOST; }
+
+static int check_geometry(wt_packed_problem *problem) {
+  int64_t depth = problem->channels;
+  problem->taps = 1;
   for (int d = 0; d < 3; d++) {
-    if (problem->stride[d] < 1 || problem->dilation[d] < 1 || problem->pad[d] < 0 ||
-        problem->kernel[d] < 1)
-      return wt_fail(WT_BAD_ARGUMENT, 7 + d, problem->stride[d], 0);
-    wt_word reach = (problem->out->size[2 + d] - 1) * problem->stride[d] +
-                    (problem->kernel[d] - 1) * problem->dilation[d] + 1;
-    if (problem->out->numel > 0 && reach > problem->input->size[2 + d] + 2 * problem->pad[d])
-      return wt_fail(WT_BAD_ARGUMENT, 1, problem->out->size[2 + d], 0);
+    const wt_word kernel = problem->kernel[d], stride = problem->stride[d];
+    const wt_word dilation = problem->dilation[d], pad = problem->pad[d];
+    const wt_word out = problem->out->size[2 + d], input = problem->input->size[2 + d];
+    if (!is_within(stride, 1) || !is_within(dilation, 1) || !is_within(pad, 0) ||
+        !is_within(kernel, 1) || !is_within(out, 0) || !is_within(input, 0))
+      return wt_fail(WT_BAD_ARGUMENT, 7 + d, stride, 0);
+    int64_t reach = (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
+    int64_t padded = (int64_t)input + 2 * (int64_t)pad;
+    if (problem->out->numel > 0 && (reach > padded || padded > INT32_MAX))
+      return wt_fail(WT_BAD_ARGUMENT, 1, out, 0);
+    depth *= kernel;
+    if (depth > MOST) return wt_fail(WT_BAD_ARGUMENT, 3, kernel, 0);
+    problem->taps *= kernel;
   }
+  problem->depth = problem->taps * problem->channels;
   return WT_OK;
 }
 
@@ -120,8 +135,6 @@ int wt_packed_complete(wt_packed_problem *problem, const wt_tensor *bias, wt_wor
   int status = check_tensors(problem, bias);
   if (status == WT_OK) status = check_geometry(problem);
   if (status == WT_OK) status = set_activation(problem, activation, p0, p1);
-  problem->taps = problem->kernel[0] * problem->kernel[1] * problem->kernel[2];
-  problem->depth = problem->taps * problem->channels;
   problem->points = problem->out->size[1] > 0 ? problem->out->numel / problem->out->size[1] : 0;
   return status;
 }

@@ -12,7 +12,7 @@ static float weight_at(const wt_packed_problem *problem, wt_word group, wt_word 
 }
 
 static float clamp(float value, float low, float high) {
-  if (value < low) return low;
+  if (value < low) value = low;
   return value > high ? high : value;
 }
 
@@ -21,7 +21,8 @@ int wt_packed_reference(const wt_packed_problem *problem) {
   if (!rows) return WT_OUT_OF_MEMORY;
   int status = WT_OK;
   wt_points point = wt_points_from(problem->out, 0);
-  for (wt_word p = 0; p < problem->points; p++, wt_next_point(problem->out, &point)) {
+  for (wt_word p = 0; p < problem->points && status == WT_OK;
+       p++, wt_next_point(problem->out, &point)) {
     float *out = wt_point_row(problem->out, &point);
     const float *residual = problem->residual ? wt_point_row(problem->residual, &point) : NULL;
     wt_tap_rows(problem, &point, NULL, rows, 1);

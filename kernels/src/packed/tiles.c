@@ -22,7 +22,7 @@ typedef struct tiles_job {
   wt_word taps, channels; /* as the tiles see them */
   const float *zeros;
   char *scratch; /* per thread */
-  size_t scratch_bytes;
+  uint64_t scratch_bytes;
   _Atomic int status;
 } tiles_job;
 
@@ -36,7 +36,7 @@ typedef struct tables {
 } tables;
 
 static tables tables_of(const tiles_job *job, int thread) {
-  char *at = job->scratch + (size_t)thread * job->scratch_bytes;
+  char *at = job->scratch + (size_t)thread * (size_t)job->scratch_bytes;
   const size_t points = (size_t)job->block_points;
   tables t = {.rows = (const float **)at};
   t.out = (float **)(t.rows + (size_t)job->taps * points);
@@ -46,11 +46,11 @@ static tables tables_of(const tiles_job *job, int thread) {
   return t;
 }
 
-static size_t bytes_of_tables(const tiles_job *job) {
-  const size_t points = (size_t)job->block_points;
-  size_t pointers = (size_t)job->taps * points + 2 * points;
-  size_t floats = PIECE * WT_PANEL + (job->gather ? points * (size_t)job->problem->depth : 0);
-  size_t bytes = pointers * sizeof(void *) + floats * sizeof(float);
+static uint64_t bytes_of_tables(const tiles_job *job) {
+  const uint64_t points = (uint64_t)job->block_points;
+  uint64_t pointers = (uint64_t)job->taps * points + 2 * points;
+  uint64_t floats = PIECE * WT_PANEL + (job->gather ? points * (uint64_t)job->problem->depth : 0);
+  uint64_t bytes = pointers * sizeof(void *) + floats * sizeof(float);
   return (bytes + 63) / 64 * 64;
 }
 
@@ -68,7 +68,7 @@ static float *gather_line(const wt_packed_problem *problem, float *to, const flo
   const wt_word dilation = problem->dilation[2], pitch = problem->input->stride[4];
   const wt_word size = problem->input->size[4];
   if (from && x >= 0 && x + (width - 1) * dilation < size && dilation * pitch == channels) {
-    copy_run(to, from + x * pitch, width * channels);
+    copy_run(to, from + x * pitch + group * channels, width * channels);
     return to + width * channels;
   }
   for (wt_word i = 0; i < width; i++, x += dilation, to += channels)
@@ -260,7 +260,7 @@ int wt_packed_tiles(const wt_packed_problem *problem) {
   size_t zeros = (size_t)problem->input->size[1] * sizeof(float);
   job.scratch = wt_alloc_many((uint64_t)threads * job.scratch_bytes + zeros, 1);
   if (!job.scratch) return WT_OUT_OF_MEMORY;
-  job.zeros = memset(job.scratch + (size_t)threads * job.scratch_bytes, 0, zeros);
+  job.zeros = memset(job.scratch + (size_t)threads * (size_t)job.scratch_bytes, 0, zeros);
   int64_t cost = (int64_t)job.block_points * job.block_panels * WT_PANEL * (problem->depth + 1);
   wt_parallel_for(job.point_blocks * problem->groups * job.panel_blocks,
                   1 + (wt_word)(65536 / cost), run_blocks, &job);

@@ -44,13 +44,14 @@ typedef struct frame {
   wt_word begin, count, chunk;
   char *file;
   bool repeats[WT_PROGRAM_REGISTERS];
+  _Alignas(16) char apart[3][WT_SPLAT_BYTES];
 } frame;
 
 static char *register_at(const frame *frame, int number) {
   return frame->file + number * frame->chunk * (wt_word)sizeof(float);
 }
 
-static void fetch(const frame *frame, const step *step, int k, wt_row_call *call) {
+static void fetch(frame *frame, const step *step, int k, wt_row_call *call) {
   int operand = step->operand[k];
   if (operand == IS_NUMBER) {
     call->in[k] = step->number[k];
@@ -60,8 +61,13 @@ static void fetch(const frame *frame, const step *step, int k, wt_row_call *call
     call->in[k] =
         (const char *)frame->block->in[operand] + frame->begin * call->step[k] * step->bytes[k];
   } else {
-    call->in[k] = register_at(frame, operand - WT_PROGRAM_INPUTS);
-    call->step[k] = !frame->repeats[operand - WT_PROGRAM_INPUTS];
+    int number = operand - WT_PROGRAM_INPUTS;
+    call->in[k] = register_at(frame, number);
+    call->step[k] = !frame->repeats[number];
+    if (number == step->result && frame->repeats[number]) {
+      /* Rows read what repeats again and again, also after the first results are written. */
+      call->in[k] = memcpy(frame->apart[k], call->in[k], WT_SPLAT_BYTES);
+    }
   }
 }
 

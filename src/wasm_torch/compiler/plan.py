@@ -24,6 +24,7 @@ _ELEMENTWISE = {
     "binary": ("self", "other"),
     "binary_contiguous": ("self", "other"),
     "conv_packed": ("residual",),
+    "conv_int8": ("residual",),
     "ternary": ("a", "b", "c"),
     "pointwise_program": tuple(f"in{k}" for k in range(8)),
 }

@@ -26,6 +26,8 @@ from wasm_torch.ops.convolution import output_size, spatial, three
 LEAST_ELEMENTS = 1024
 #: Filters of a panel, and channels that lie side by side in one (kernels/src/packed/int8.h).
 _PANEL, _QUAD = 8, 4
+#: Products of a sum, beyond which 32 bits might not hold it.
+_MOST_DEPTH = 133152
 _LARGEST = 127
 
 
@@ -36,7 +38,10 @@ def can_be_quantized(kind: str, shape: tuple[int, ...], groups: int = 1) -> bool
         elements *= size
     if elements < LEAST_ELEMENTS:
         return False
-    return kind == "embedding" or (groups == 1 and shape[1] % _QUAD == 0)
+    if kind == "embedding":
+        return True
+    depth = elements // shape[0]
+    return groups == 1 and shape[1] % _QUAD == 0 and depth <= _MOST_DEPTH
 
 
 def scales(weight: Any) -> Any:

@@ -41,23 +41,33 @@ _Match = Callable[[Graph, Node, dict[int, int], dict[int, int]], "tuple[int, int
 
 
 def _fuse(graphs: list[Graph], match: _Match) -> None:
-    start = 0
-    while (found := _find(graphs[0], match, start)) is not None:
-        position, (at, field, what) = found
-        for graph in graphs:
-            _merge(graph, at, position, field, what)
-        start = position
+    position, tables = 0, [_tables(graph) for graph in graphs]
+    while position < len(graphs[0].nodes):
+        found = [
+            _find(graph, match, position, *own) for graph, own in zip(graphs, tables, strict=True)
+        ]
+        merges = [f for f in found if f is not None]
+        # The numbers of an epilogue may differ as sizes do; what is fused may not.
+        if len(merges) == len(graphs) and len({merge[:2] for merge in merges}) == 1:
+            for graph, (at, field, what) in zip(graphs, merges, strict=True):
+                _merge(graph, at, position, field, what)
+            tables = [_tables(graph) for graph in graphs]
+        else:
+            position += 1
 
 
-def _find(graph: Graph, match: _Match, start: int) -> tuple[int, tuple[int, int, Any]] | None:
-    """The first node from ``start`` on that goes into a packed one, and how."""
-    counts = readers(graph)
+def _tables(graph: Graph) -> tuple[dict[int, int], dict[int, int]]:
+    """How many read each value, and which node makes it, by the value's id."""
     made_by = {id(v): i for i, node in enumerate(graph.nodes) for v in node.outputs}
-    for position in range(start, len(graph.nodes)):
-        found = match(graph, graph.nodes[position], counts, made_by)
-        if found is not None and _may_move(graph, found[0], position):
-            return position, found
-    return None
+    return readers(graph), made_by
+
+
+def _find(
+    graph: Graph, match: _Match, position: int, counts: dict[int, int], made_by: dict[int, int]
+) -> tuple[int, int, Any] | None:
+    """Where and how the node at ``position`` goes into a packed one."""
+    found = match(graph, graph.nodes[position], counts, made_by)
+    return found if found is not None and _may_move(graph, found[0], position) else None
 
 
 def _merge(graph: Graph, at: int, position: int, field: int, what: Any) -> None:
@@ -70,10 +80,8 @@ def _merge(graph: Graph, at: int, position: int, field: int, what: Any) -> None:
 
 
 def _may_move(graph: Graph, start: int, end: int) -> bool:
-    """Whether nothing between writes into what a node reads."""
-    read = {id(value) for value in graph.nodes[start].inputs()}
-    between = graph.nodes[start + 1 : end]
-    return not any(id(value) in read for node in between for value in node.writes)
+    """Whether nothing is written between, be it into what the node reads a view of."""
+    return not any(node.writes for node in graph.nodes[start + 1 : end])
 
 
 def _packed_maker(

@@ -22,12 +22,13 @@ def run(methods: list[list[Graph]]) -> None:
     for graphs in methods:
         for node in graphs[0].nodes:
             how = packing(graphs, node)
-            weight = node.values[1] if how is not None else None
-            for value in node.inputs():
+            plain = [*node.inputs()]
+            if how is not None:
+                readers.setdefault(memory_of(node.values[1]), set()).add(how)
+                plain = [value for value in (node.values[0], node.values[2]) if value is not None]
+            for value in plain:
                 if value.data is not None:
-                    readers.setdefault(memory_of(value), set()).add(
-                        how if value is weight else "plain"
-                    )
+                    readers.setdefault(memory_of(value), set()).add("plain")
         for value in graphs[0].outputs:
             if value.data is not None:
                 readers.setdefault(memory_of(value), set()).add("plain")
@@ -45,7 +46,7 @@ def _rewrite(graphs: list[Graph], shared: set[Any]) -> None:
         elif (
             first.op is TABLE.get(first.name)
             and first.name in KEEPING
-            and not _writes_results(graphs[0])
+            and not _needs_layout(graphs[0])
         ):
             for node in nodes:
                 node.op = KEEPING[first.name]
@@ -64,14 +65,21 @@ def packing(graphs: list[Graph], node: Node) -> Any:
     if node.name == "linear":
         return ("linear",) if len(weight.shape) == 2 and 0 not in weight.shape else None
     fits = len(node.values[0].shape) == len(weight.shape) and 0 not in weight.shape
-    if node.values[_CONVOLUTION_TRANSPOSED] or not fits or _writes_results(graphs[0]):
+    if node.values[_CONVOLUTION_TRANSPOSED] or not fits or _needs_layout(graphs[0]):
         return None
     return ("convolution", node.values[_GROUPS])
 
 
-def _writes_results(graph: Graph) -> bool:
-    """Whether something is written into a result, which views of it must then show."""
-    return any(value.role == "result" for node in graph.nodes for value in node.writes)
+def _needs_layout(graph: Graph) -> bool:
+    """Whether results must lie as in torch.
+
+    So it is where something is written into one, which views of it must then show, and where
+    strides are given as numbers.
+    """
+    return any(
+        node.name == "as_strided" or any(value.role == "result" for value in node.writes)
+        for node in graph.nodes
+    )
 
 
 def _pack(node: Node) -> None:
