@@ -20,7 +20,9 @@ WT_INLINE wt_f32x4 mish(wt_f32x4 x) {
   wt_f32x4 n = e * (e + 2.0f);
   return x * (n / (n + 2.0f));
 }
-WT_INLINE wt_f32x4 gelu(wt_f32x4 x) { return x * 0.5f * (1.0f + wt_f32x4_erf(x * 0x1.6a09e6p-1f)); }
+WT_INLINE wt_f32x4 gelu(wt_f32x4 x) {
+  return x * WT_K(0.5f) * (WT_K(1.0f) + wt_f32x4_erf(x * WT_K(0x1.6a09e6p-1f)));
+}
 WT_INLINE wt_f32x4 gelu_tanh(wt_f32x4 x) {
   wt_f32x4 inner = 0x1.988454p-1f * (x + 0.044715f * x * x * x); /* sqrt(2 / pi) */
   return x * 0.5f * (1.0f + wt_f32x4_tanh(inner));

@@ -15,49 +15,64 @@
 
 #include "simd.h"
 
+/* A constant in all lanes. V8 builds a v128.const from immediates in several instructions each
+ * time, while a broadcast from memory is one; the empty asm keeps clang from seeing the number
+ * behind the address. */
+#if defined(__wasm_simd128__)
+#define WT_K(c)                        \
+  (__extension__({                     \
+    static const float constant = (c); \
+    const float *address = &constant;  \
+    __asm__("" : "+r"(address));       \
+    wt_f32x4_load_splat(address);      \
+  }))
+#else
+#define WT_K(c) wt_f32x4_splat(c)
+#endif
+
 /* c0 + c1 x + c2 x^2 + ... by Horner's rule. */
-#define WT_HORNER3(x, c0, c1, c2) \
-  wt_f32x4_madd(wt_f32x4_madd(wt_f32x4_splat(c2), x, wt_f32x4_splat(c1)), x, wt_f32x4_splat(c0))
-#define WT_HORNER4(x, c0, c1, c2, c3) \
-  wt_f32x4_madd(WT_HORNER3(x, c1, c2, c3), x, wt_f32x4_splat(c0))
-#define WT_HORNER5(x, c0, c1, c2, c3, c4) \
-  wt_f32x4_madd(WT_HORNER4(x, c1, c2, c3, c4), x, wt_f32x4_splat(c0))
+#define WT_HORNER3(x, c0, c1, c2) wt_f32x4_madd(wt_f32x4_madd(WT_K(c2), x, WT_K(c1)), x, WT_K(c0))
+#define WT_HORNER4(x, c0, c1, c2, c3) wt_f32x4_madd(WT_HORNER3(x, c1, c2, c3), x, WT_K(c0))
+#define WT_HORNER5(x, c0, c1, c2, c3, c4) wt_f32x4_madd(WT_HORNER4(x, c1, c2, c3, c4), x, WT_K(c0))
 #define WT_HORNER6(x, c0, c1, c2, c3, c4, c5) \
-  wt_f32x4_madd(WT_HORNER5(x, c1, c2, c3, c4, c5), x, wt_f32x4_splat(c0))
+  wt_f32x4_madd(WT_HORNER5(x, c1, c2, c3, c4, c5), x, WT_K(c0))
 #define WT_HORNER7(x, c0, c1, c2, c3, c4, c5, c6) \
-  wt_f32x4_madd(WT_HORNER6(x, c1, c2, c3, c4, c5, c6), x, wt_f32x4_splat(c0))
+  wt_f32x4_madd(WT_HORNER6(x, c1, c2, c3, c4, c5, c6), x, WT_K(c0))
 #define WT_HORNER8(x, c0, c1, c2, c3, c4, c5, c6, c7) \
-  wt_f32x4_madd(WT_HORNER7(x, c1, c2, c3, c4, c5, c6, c7), x, wt_f32x4_splat(c0))
+  wt_f32x4_madd(WT_HORNER7(x, c1, c2, c3, c4, c5, c6, c7), x, WT_K(c0))
 
 /* ---- exp ------------------------------------------------------------------------------------ */
 /* x = n ln2 + r with |r| <= ln2 / 2: returns exp(r) - 1 and the integer n. |x| must stay below
  * 2^21. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. */
 WT_INLINE wt_f32x4 wt_f32x4_expm1_reduced(wt_f32x4 x, wt_i32x4 *n) {
-  wt_f32x4 magic = wt_f32x4_splat(0x1.8p23f);
-  wt_f32x4 shifted = x * wt_f32x4_splat(0x1.715476p0f) + magic;
+  wt_f32x4 magic = WT_K(0x1.8p23f);
+  wt_f32x4 shifted = x * WT_K(0x1.715476p0f) + magic;
   wt_f32x4 rounded = shifted - magic;
   *n = (wt_i32x4)shifted - (wt_i32x4)magic;
-  wt_f32x4 r = wt_f32x4_nmadd(rounded, wt_f32x4_splat(0x1.62e4p-1f), x);
-  r = wt_f32x4_nmadd(rounded, wt_f32x4_splat(0x1.7f7d1cp-20f), r);
+  wt_f32x4 r = wt_f32x4_nmadd(rounded, WT_K(0x1.62e4p-1f), x);
+  r = wt_f32x4_nmadd(rounded, WT_K(0x1.7f7d1cp-20f), r);
   wt_f32x4 q = WT_HORNER6(r, 0.5f, 0x1.555556p-3f, 0x1.5554acp-5f, 0x1.11108ep-7f, 0x1.6d768ep-10f,
                           0x1.a1a388p-13f);
   return wt_f32x4_madd(r * r, q, r);
 }
 /* 2^n for n in -126..127. */
-WT_INLINE wt_f32x4 wt_f32x4_power_of_two(wt_i32x4 n) { return (wt_f32x4)((n + 127) << 23); }
+WT_INLINE wt_f32x4 wt_f32x4_power_of_two(wt_i32x4 n) {
+  const wt_i32x4 bias = (wt_i32x4)WT_K(0x1.fcp-143f); /* the bits of 127 */
+  return (wt_f32x4)((n + bias) << 23);
+}
 /* 1.0 ulp; subnormal results and overflow to infinity included. */
 WT_INLINE wt_f32x4 wt_f32x4_exp(wt_f32x4 x) {
-  x = wt_f32x4_pmin(x, wt_f32x4_splat(89.0f));
-  x = wt_f32x4_pmax(x, wt_f32x4_splat(-104.5f));
+  x = wt_f32x4_pmin(x, WT_K(89.0f));
+  x = wt_f32x4_pmax(x, WT_K(-104.5f));
   wt_i32x4 n;
-  wt_f32x4 p = wt_f32x4_expm1_reduced(x, &n) + 1.0f;
+  wt_f32x4 p = wt_f32x4_expm1_reduced(x, &n) + WT_K(1.0f);
   wt_i32x4 half = n >> 1;
   return p * wt_f32x4_power_of_two(half) * wt_f32x4_power_of_two(n - half);
 }
 /* 1.5 ulp. 2^n (e + 1) - 1 is taken at half scale so that n = 128 does not overflow early. */
 WT_INLINE wt_f32x4 wt_f32x4_expm1(wt_f32x4 x) {
-  wt_f32x4 clamped = wt_f32x4_pmin(x, wt_f32x4_splat(89.0f));
-  clamped = wt_f32x4_pmax(clamped, wt_f32x4_splat(-20.0f));
+  wt_f32x4 clamped = wt_f32x4_pmin(x, WT_K(89.0f));
+  clamped = wt_f32x4_pmax(clamped, WT_K(-20.0f));
   wt_i32x4 n;
   wt_f32x4 e = wt_f32x4_expm1_reduced(clamped, &n);
   wt_f32x4 half_scale = wt_f32x4_power_of_two(n - 1);
@@ -100,28 +115,28 @@ WT_INLINE wt_f32x4 wt_f32x4_tanh(wt_f32x4 x) {
   wt_f32x4 p = WT_HORNER6(z, -0x1.555554p-2f, 0x1.111078p-3f, -0x1.b9f06p-5f, 0x1.63940cp-6f,
                           -0x1.0bf792p-7f, 0x1.1878fep-9f);
   wt_f32x4 small = wt_f32x4_madd(x * z, p, x);
-  wt_f32x4 e = wt_f32x4_exp(wt_f32x4_pmin(a, wt_f32x4_splat(10.0f)) * 2.0f);
-  wt_f32x4 large = 1.0f - 2.0f / (e + 1.0f);
-  return wt_f32x4_copysign(wt_f32x4_select(a < 0.625f, small, large), x); /* keeps -0 */
+  wt_f32x4 e = wt_f32x4_exp(wt_f32x4_pmin(a, WT_K(10.0f)) * WT_K(2.0f));
+  wt_f32x4 large = WT_K(1.0f) - WT_K(2.0f) / (e + WT_K(1.0f));
+  return wt_f32x4_copysign(wt_f32x4_select(a < WT_K(0.625f), small, large), x); /* keeps -0 */
 }
 /* 2.3 ulp; subnormal results included. */
 WT_INLINE wt_f32x4 wt_f32x4_sigmoid(wt_f32x4 x) {
   wt_f32x4 e = wt_f32x4_exp(-wt_f32x4_abs(x));
-  return wt_f32x4_select(x >= 0.0f, wt_f32x4_splat(1.0f), e) / (e + 1.0f);
+  return wt_f32x4_select(x >= 0.0f, WT_K(1.0f), e) / (e + WT_K(1.0f));
 }
 
 /* ---- erf ------------------------------------------------------------------------------------ */
 /* 1.2 ulp. Beyond 0.92 as 1 - exp(log(erfc |x|)), the logarithm a polynomial. */
 WT_INLINE wt_f32x4 wt_f32x4_erf(wt_f32x4 x) {
-  wt_f32x4 a = wt_f32x4_pmin(wt_f32x4_abs(x), wt_f32x4_splat(4.0f)), z = x * x;
+  wt_f32x4 a = wt_f32x4_pmin(wt_f32x4_abs(x), WT_K(4.0f)), z = x * x;
   wt_f32x4 p = WT_HORNER7(z, 0x1.06eba8p-3f, -0x1.812744p-2f, 0x1.ce2e22p-4f, -0x1.b8108cp-6f,
                           0x1.54da22p-8f, -0x1.aad912p-11f, 0x1.5ebd84p-14f);
   wt_f32x4 small = wt_f32x4_madd(x, p, x);
   wt_f32x4 log_erfc =
       WT_HORNER8(a, 0x1.70d8c6p-13f, -0x1.212848p0f, -0x1.44446ep-1f, -0x1.bb927ep-4f,
                  0x1.9bb54p-6f, -0x1.11972p-8f, 0x1.c85cf6p-12f, -0x1.630ac6p-16f);
-  wt_f32x4 large = wt_f32x4_copysign(1.0f - wt_f32x4_exp(log_erfc), x);
-  return wt_f32x4_select(a < 0.921875f, small, large);
+  wt_f32x4 large = wt_f32x4_copysign(WT_K(1.0f) - wt_f32x4_exp(log_erfc), x);
+  return wt_f32x4_select(a < WT_K(0.921875f), small, large);
 }
 
 /* ---- sin, cos ------------------------------------------------------------------------------- */
