@@ -248,6 +248,17 @@ def test_products_of_sums_and_roundings_reach_every_kernel(tmp_path: Path) -> No
             agrees(loaded, model, torch.randn(batch, 2, height, width))
 
 
+@pytest.mark.parametrize("scale", [2, 0.5, 1.5])
+def test_nearest_neighbours_at_any_size(scale: float, tmp_path: Path) -> None:
+    model, path = nn.Upsample(scale_factor=scale), tmp_path / "model.wasm"
+    sizes = {0: BATCH, 2: Dim("height", min=4, max=64), 3: Dim("width", min=4, max=64)}
+    example = torch.randn(2, 3, 8, 12)
+    export_to_wasm(model, path, example, dynamic_shapes={"input": sizes})
+    with load(path) as loaded:
+        for shape in ((1, 3, 4, 4), (3, 3, 17, 64), (2, 3, 63, 31)):
+            agrees(loaded, model, torch.randn(shape))
+
+
 class Resized(nn.Module):
     def __init__(self) -> None:
         super().__init__()
