@@ -11,6 +11,9 @@ const good = new Uint8Array(await readFile(file));
 const refusals = await refused(runtime, good, `${file}.missing`);
 refusals.push(...(await refusedSizes(runtime, tensor, new Uint8Array(await readFile(varying)))));
 const soak = await soaked(runtime, good, 1000, 50);
+const last = await runtime.loadModel(good);
+const gone = last.dispose();
 runtime.dispose();
 const late = await runtime.loadModel(good).catch((error) => error.name);
+await Promise.all([gone, last.dispose()]); // the runtime took the model along
 console.log(JSON.stringify({ refusals, soak, late }));

@@ -42,8 +42,11 @@ RUN = """async () => {
     const { tensor } = WASMTorch;
     refusals.push(...(await refusedSizes(runtime, tensor, "models/sentences.wasm")));
     const soak = await soaked(runtime, good, 1000, 50);
+    const last = await runtime.loadModel(good);
+    const gone = last.dispose();
     runtime.dispose();
     const late = await runtime.loadModel(good).catch((error) => error.name);
+    await Promise.all([gone, last.dispose()]); // the runtime took the model along
     return { refusals, soak, late };
 }"""
 

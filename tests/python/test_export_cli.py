@@ -126,6 +126,7 @@ def test_bench(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["inspect", "nowhere.wasm"], "No such file"),
         (["export", "no_such_module:x", "x.wasm", "--input", "3"], "No module named"),
         (["export", "torch.nn:Nothing", "x.wasm", "--input", "3"], "has no attribute Nothing"),
+        (["export", "torch:__version__", "x.wasm", "--input", "3"], "gave a TorchVersion, not a"),
         (["serve", "nowhere"], "there is no folder nowhere"),
         (["run", "FILE", "input=X", "input=X"], "input 'input' was given twice"),
         ([*LINEAR, "no_folder/x.wasm", "--input", "2x4"], "there is no folder no_folder to write"),
@@ -203,7 +204,15 @@ def test_without_the_packages_that_commands_need(
     assert message in (result.stdout + result.stderr).decode()
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["export", "a:b", "c.wasm", "--input", "3by4"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["export", "a:b", "c.wasm", "--input", "3by4"],
+        ["inspect", "c.wasm", "--tensors", "-1"],
+    ],
+)
 def test_arguments_that_make_no_sense_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

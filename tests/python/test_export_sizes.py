@@ -203,6 +203,62 @@ def test_sizes_beyond_the_memory_are_refused_before_anything_is_written(tmp_path
         assert model(numpy.zeros(3, numpy.float32)).item() == 0.0
 
 
+@pytest.mark.parametrize(
+    ("conv", "low", "high"),
+    [
+        (nn.Conv2d(2, 3, 16, 16), 32, 200),  # patches: the same at all sizes near the smallest
+        (nn.Conv2d(2, 3, 2, 3), 16, 64),  # 17 and 19 round to the same
+        (nn.Conv2d(2, 3, (2, 5), (3, 1), (1, 3)), 4, 11),  # few sizes; a product of three
+        (nn.Conv2d(2, 3, 1, (4, 1), (1, 2)), 13, 20),
+    ],
+)
+def test_batch_height_and_width_of_a_strided_convolution(
+    conv: nn.Conv2d, low: int, high: int, tmp_path: Path
+) -> None:
+    model, path = conv.eval(), tmp_path / "model.wasm"
+    sizes = {
+        0: Dim("batch", min=1, max=8),
+        2: Dim("height", min=low, max=high),
+        3: Dim("width", min=max(low, 8), max=high + 3),
+    }
+    middle = (low + high) // 2
+    export_to_wasm(model, path, torch.randn(2, 2, middle, middle + 1), dynamic_shapes=(sizes,))
+    with load(path) as loaded:
+        for batch in (1, 3, 8):
+            for height in {low, low + 3, middle, high - 1, high}:
+                agrees(loaded, model, torch.randn(batch, 2, height, high - batch % 3))
+
+
+def test_products_of_sums_and_roundings_reach_every_kernel(tmp_path: Path) -> None:
+    """A kernel over rows takes a product of sizes, of which it is given none by itself."""
+
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(2, 3, (2, 5), (3, 1), (1, 3)), nn.LayerNorm(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.conv(x).permute(0, 2, 3, 1))
+
+    model, path = Rows().eval(), tmp_path / "model.wasm"
+    sizes = {0: BATCH, 2: Dim("height", min=4, max=90), 3: Dim("width", min=14, max=60)}
+    export_to_wasm(model, path, torch.randn(2, 2, 30, 31), dynamic_shapes={"x": sizes})
+    with load(path) as loaded:
+        for batch, height, width in ((1, 4, 14), (3, 35, 36), (5, 90, 60)):
+            agrees(loaded, model, torch.randn(batch, 2, height, width))
+
+
+@pytest.mark.parametrize("scale", [2, 0.5, 1.5])
+def test_nearest_neighbours_at_any_size(scale: float, tmp_path: Path) -> None:
+    model, path = nn.Upsample(scale_factor=scale), tmp_path / "model.wasm"
+    sizes = {0: BATCH, 2: Dim("height", min=4, max=64), 3: Dim("width", min=4, max=64)}
+    example = torch.randn(2, 3, 8, 12)
+    export_to_wasm(model, path, example, dynamic_shapes={"input": sizes})
+    with load(path) as loaded:
+        for shape in ((1, 3, 4, 4), (3, 3, 17, 64), (2, 3, 63, 31)):
+            agrees(loaded, model, torch.randn(shape))
+
+
 class Resized(nn.Module):
     def __init__(self) -> None:
         super().__init__()

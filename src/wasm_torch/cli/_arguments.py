@@ -24,6 +24,14 @@ def shape_argument(text: str) -> tuple[str | None, str, tuple[int, ...]]:
     return name, dtype or "float32", shape
 
 
+def count_argument(text: str) -> int:
+    """How many to show: a natural number or 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return value
+
+
 def numpy_for(command: str) -> Any:
     """The module numpy, which a command needs. Raises ImportError that says how to install it."""
     try:

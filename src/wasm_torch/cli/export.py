@@ -142,7 +142,7 @@ def _model(text: str) -> Any:
         if not hasattr(found, part):
             raise ValueError(f"{place} has no attribute {name}")
         found = getattr(found, part)
-    model = found if isinstance(found, torch.nn.Module) else found()
+    model = found() if callable(found) and not isinstance(found, torch.nn.Module) else found
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"{text} gave a {type(model).__name__}, not a torch.nn.Module")
     return model

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from wasm_torch.cli._arguments import megabytes, table
+from wasm_torch.cli._arguments import count_argument, megabytes, table
 from wasm_torch.compiler.expressions import (
     UNLIMITED,
     Expression,
@@ -33,11 +33,15 @@ def add_to(commands: Any) -> None:
         "--nodes", action="store_true", help="list the graphs before and after the passes in full"
     )
     parser.add_argument(
-        "--tensors", type=int, default=5, metavar="N", help="how many of the biggest tensors (5)"
+        "--tensors",
+        type=count_argument,
+        default=5,
+        metavar="N",
+        help="how many of the biggest tensors (5)",
     )
     parser.add_argument(
         "--buffers",
-        type=int,
+        type=count_argument,
         default=5,
         metavar="N",
         help="how many of the biggest buffers for intermediate results (5)",

@@ -7,6 +7,7 @@ then `Family.at` gives the graph at any other sizes without running the model.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -98,8 +99,8 @@ class Family:
         for _, vector in self._numbers():
             if all(isinstance(v, int) for v in vector):
                 found = fitted.fit_unrounded(vector, near)
-                if found is None:
-                    rounded |= {s for s in self.minimums if _varies(vector, self.samples, s)}
+                if found is None or _is_divided_sum(found):
+                    rounded |= _deciding(vector, self.samples)
                 else:
                     near.append(found)
         base = {s.name: min(sample[s.name] for sample in self.samples) for s in self.symbols}
@@ -224,22 +225,54 @@ def _samples(symbols: list[Symbol], wanted: int, primes: int) -> list[Sizes]:
 
 
 def _generic(symbol: Symbol, primes: int) -> list[int]:
-    """So many primes in the range, but for an even size; others where it has too few.
+    """So many primes in the range, an even size and a wide one; others where it has too few.
 
-    1 is no sample, since it broadcasts and lies densely in any order. A range with fewer than four
-    sizes is left at its upper end, for tracing alone.
+    The wide one is for what rounds down and is the same at all small sizes, such as the patches of
+    a picture. 1 is no sample, since it broadcasts and lies densely in any order. A range with fewer
+    than four sizes is left at its upper end, for tracing alone.
     """
     low = max(2, symbol.minimum)
     found: list[int] = []
     for size in range(low, min(symbol.maximum, low + 400) + 1):
         if len(found) < primes and all(size % d for d in range(2, int(size**0.5) + 1)):
             found.append(size)
-    if low > 2 and found:
-        found[-1] = low + low % 2  # an even one, for what is halved
+    if low > 2:
+        even = low + low % 2  # for what is halved
+        wide = min(symbol.maximum, 4 * low, low + _RUN - 1)
+        found = list(dict.fromkeys([*found[: primes - 2], even, wide]))
     for size in range(low, low + 8):
         if len(found) < 4 and size not in found and (size <= symbol.maximum or size < low + 4):
             found.append(size)
     return found
+
+
+def _is_divided_sum(found: Expression) -> bool:
+    """Whether a polynomial has fractions in it: few samples may have made it up."""
+    return isinstance(found, tuple) and found[0] == "floordiv" and found[1][0] in ("+", "-")
+
+
+def _deciding(vector: list[Any], samples: list[Sizes]) -> set[str]:
+    """The symbols that a number may depend on: those at which the samples show that it varies.
+
+    Where these do not tell its values apart, whichever others do so in the smallest number.
+    """
+    shown = {symbol for symbol in samples[0] if _varies(vector, samples, symbol)}
+    others = sorted(samples[0].keys() - shown)
+    for count in range(len(others) + 1):
+        chosen = (shown.union(more) for more in itertools.combinations(others, count))
+        found = [symbols for symbols in chosen if _follows(vector, samples, symbols)]
+        if found:
+            return set().union(*found)
+    return set(samples[0])
+
+
+def _follows(vector: list[Any], samples: list[Sizes], symbols: set[str]) -> bool:
+    """Whether a number is the same wherever these symbols are."""
+    known: dict[Any, Any] = {}
+    return all(
+        known.setdefault(tuple(sample[name] for name in sorted(symbols)), value) == value
+        for sample, value in zip(samples, vector, strict=True)
+    )
 
 
 def _varies(vector: list[Any], samples: list[Sizes], symbol: str) -> bool:

@@ -10,7 +10,8 @@ A number of a kernel's arguments (a size, a stride, an offset) is looked for as
 
 with rational coefficients that are found exactly, and holds at every sample, of which there are
 more than coefficients. Sizes are mostly primes, at which little holds by chance; a formula that
-divides must hold at sizes of more than one rest.
+divides must hold at sizes of more than one rest, and what follows one symbol alone is no polynomial
+of several.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from wasm_torch.compiler.expressions import (
 #: The highest total degree of products: of symbols alone, and with atoms.
 _PRODUCT_DEGREE, _ATOM_PRODUCT_DEGREE = 6, 4
 _POLYNOMIAL_DEGREE, _MOST_TERMS = 4, 36
-#: Sums that are taken for variables.
+#: Sums, and atoms beside them, that are taken for variables.
 _MOST_SUMS = 4
 #: Divisors of atoms, the likely ones first, and factors of their symbol.
 _DIVISORS = (2, 4, 8, 16, 32, 3, 5, 6, 7, 9, 10, 12, 14, 15, 18, 20, 24, 28, 30)
@@ -134,7 +135,7 @@ class Interpolator:
         if found is None:
             found = self._polynomial(values, tuple(self.symbols))
         if found is None:
-            found = self._product(values, self._products_near(near))
+            found = self._product(values, self._products_near(near, []))
         return found
 
     def _product(self, values: Vector, products: Mapping[Expression, Vector]) -> Expression | None:
@@ -156,16 +157,18 @@ class Interpolator:
         rests = ({n % divisor for n in self._vectors[s]} for s in symbols_of(expression))
         return divisor == 1 or all(len(found) > 1 for found in rests)
 
-    def _products_near(self, near: Iterable[Expression]) -> dict[Expression, Vector]:
-        """Products of symbols and the sums among these expressions."""
+    def _products_near(
+        self, near: Iterable[Expression], atoms: list[Expression]
+    ) -> dict[Expression, Vector]:
+        """Products of symbols, the sums among these expressions, and some atoms."""
         listed = [e for e in dict.fromkeys(near) if isinstance(e, tuple) and e[0] in ("+", "-")]
-        sums = tuple(listed[:_MOST_SUMS])
-        if not sums:
+        if not listed:
             return {}
-        if sums not in self._near_products:
-            vectors = self._vectors | {e: self._values(e) for e in sums}
-            self._near_products[sums] = _products(vectors, list(vectors), _ATOM_PRODUCT_DEGREE)
-        return self._near_products[sums]
+        factors = (*listed[:_MOST_SUMS], *atoms[:_MOST_SUMS])
+        if factors not in self._near_products:
+            vectors = self._vectors | {e: self._values(e) for e in factors}
+            self._near_products[factors] = _products(vectors, list(vectors), _ATOM_PRODUCT_DEGREE)
+        return self._near_products[factors]
 
     def _values(self, expression: Expression) -> Vector:
         return tuple(evaluate(expression, sample) for sample in self.samples)
@@ -173,7 +176,10 @@ class Interpolator:
     def _in_atoms(self, values: Vector, near: Iterable[Expression]) -> Expression | None:
         nearby = [p for e in near for p in parts(e) if p in self._atoms]
         atoms = list(dict.fromkeys(nearby))
-        return self._polynomial(values, (*self.symbols, *atoms)) if atoms else None
+        if not atoms:
+            return None
+        found = self._product(values, self._products_near(near, atoms))
+        return found if found is not None else self._polynomial(values, (*self.symbols, *atoms))
 
     def _polynomial(self, values: Vector, variables: tuple[Expression, ...]) -> Expression | None:
         if variables not in self._solvers:
@@ -181,8 +187,18 @@ class Interpolator:
         for solver in self._solvers[variables]:
             found = solver.solve(values)
             if found is not None and self._divides(*_divided(found)):
-                return found
+                return None if self._by_chance(found, values) else found
         return None
+
+    def _by_chance(self, found: Expression, values: Vector) -> bool:
+        """Whether a polynomial is of further symbols than the one that the values follow."""
+        used = symbols_of(found)
+        return len(used) > 1 and any(self._follow(values, symbol) for symbol in self.symbols)
+
+    def _follow(self, values: Vector, symbol: str) -> bool:
+        """Whether the values are a function of this symbol alone."""
+        sizes = self._vectors[symbol]
+        return len(set(zip(sizes, values, strict=True))) == len(set(sizes))
 
     def _make_solvers(self, variables: tuple[Expression, ...]) -> list[_Solver]:
         solvers: list[_Solver] = []
@@ -197,9 +213,9 @@ class Interpolator:
     def _new_atom(self, values: Vector) -> Expression | None:
         """``(p * s + a) // b`` of one symbol, where the samples leave one choice of ``a``."""
         for symbol in self.symbols:
+            if not self._follow(values, symbol):
+                continue
             sizes = self._vectors[symbol]
-            if len(set(zip(sizes, values, strict=True))) != len(set(sizes)):
-                continue  # not a function of this symbol alone
             for factor in _FACTORS:
                 for divisor in _DIVISORS:
                     rests = [divisor * v - factor * s for v, s in zip(values, sizes, strict=True)]

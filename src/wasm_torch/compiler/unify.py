@@ -154,7 +154,7 @@ class _Union:
         launches = [lowered.launches[at] for lowered in self._all]
         first = launches[0]
         found: list[Patch] = []
-        near: list[Expression] = []
+        near = self._shapes(first.node)
         columns = zip(*(list(numbers(x.kernel, x.fields)) for x in launches), strict=True)
         for column in columns:
             offset, kind, value = column[0]
@@ -174,6 +174,18 @@ class _Union:
                 fields = [launch.fields[k] for launch in launches]
                 vector = [t.storage_offset() * t.itemsize for t in fields]
                 offsets[id(field)] = self._formula(vector, "an offset", first.node, near)
+        return found
+
+    def _shapes(self, number: int) -> list[Expression]:
+        """The formulas of the sizes of a node's tensors, of which its kernels take products."""
+        if self._node(number) is None:
+            return []
+        nodes = [lowered.graph.nodes[number] for lowered in self._all]
+        found: list[Expression] = []
+        for values in zip(*([*n.outputs, *n.inputs()] for n in nodes), strict=True):
+            for vector in zip(*(value.shape for value in values), strict=True):
+                if len(set(vector)) > 1:
+                    found.append(self._formula(list(vector), "a size", number, found))
         return found
 
     def _bytes(self, buffers: list[Buffer]) -> Expression:

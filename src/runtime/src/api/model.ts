@@ -1,7 +1,7 @@
 /** A loaded model, as a page uses it. */
 import { type ImageSource, isImageSource } from "../image/source";
 import { bindInputs, type InputNest, nestOutputs, type OutputNest } from "../model/bind";
-import { ModelInputError } from "../model/errors";
+import { Disposed, ModelInputError } from "../model/errors";
 import type { Manifest, MethodInfo, TensorInfo } from "../model/manifest";
 import type { MemoryStats } from "../model/runtime";
 import type { Sizes } from "../model/sizes";
@@ -141,9 +141,11 @@ export class Model {
     return this.connection.request("stats", undefined);
   }
 
-  /** Gives the model's memory back; it cannot be called any more. */
+  /** Gives the model's memory back, unless it went with the runtime; it cannot be called any more. */
   async dispose(): Promise<void> {
     const send = () => this.connection.request("dispose", { model: this.number });
-    await this.queue.run(send);
+    await this.queue.run(send).catch((error: unknown) => {
+      if (!(error instanceof Disposed)) throw error;
+    });
   }
 }

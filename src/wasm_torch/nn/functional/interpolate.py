@@ -43,8 +43,8 @@ def _nearest(
     positions = torch.arange(output, dtype=torch.float32)
     if exact:
         positions = positions + 0.5
-    chosen = (positions * step).floor().to(torch.int64).clamp_max(size - 1)
-    return input.index_select(dim, chosen)
+    chosen = (positions * step).floor().clamp_max(size - 1)
+    return input.index_select(dim, chosen.to(torch.int64))
 
 
 def _linear(
