@@ -248,6 +248,23 @@ def test_products_of_sums_and_roundings_reach_every_kernel(tmp_path: Path) -> No
             agrees(loaded, model, torch.randn(batch, 2, height, width))
 
 
+def test_sums_of_roundings(tmp_path: Path) -> None:
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.halved, self.padded = nn.Conv2d(2, 2, 4, (1, 2), 1), nn.Conv2d(2, 3, 1, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.padded(torch.cat([self.halved(x)] * 3, 3))
+
+    model, path = Joined().eval(), tmp_path / "model.wasm"
+    sizes = {2: Dim("height", min=8, max=40), 3: Dim("width", min=8, max=40)}
+    export_to_wasm(model, path, torch.randn(1, 2, 12, 15), dynamic_shapes={"x": sizes})
+    with load(path) as loaded:
+        for height, width in ((8, 8), (13, 17), (40, 39)):
+            agrees(loaded, model, torch.randn(1, 2, height, width))
+
+
 @pytest.mark.parametrize("scale", [2, 0.5, 1.5])
 def test_nearest_neighbours_at_any_size(scale: float, tmp_path: Path) -> None:
     model, path = nn.Upsample(scale_factor=scale), tmp_path / "model.wasm"

@@ -126,20 +126,23 @@ class Family:
 
     # ---- other sizes -----------------------------------------------------------------------------
     def settle(self) -> None:
-        """Finds the formulas of all numbers. Raises UnsupportedModel where there is none."""
+        """Finds the formulas of all numbers. Raises UnsupportedModel where there is none.
+
+        Those of whole numbers are left in ``near``, for others to be made of.
+        """
         self._fitted = self.interpolator(self.samples)
-        self._near: list[Expression] = []
+        self.near: list[Expression] = []
         for node, vector in self._numbers():
             found = self._formula(vector, node)
             if not isinstance(found, (float, Quotient)):
-                self._near.append(found)
+                self.near.append(found)
 
     def _formula(self, vector: list[Any], node: Node | None) -> Any:
         if all(v == vector[0] for v in vector):
             return vector[0]
         whole = all(isinstance(v, int) for v in vector)
         fit = self._fitted
-        found = fit.fit(vector, self._near) if whole else fit.fit_float(vector)
+        found = fit.fit(vector, self.near) if whole else fit.fit_float(vector)
         if found is None:
             raise no_formula(self, self.samples, vector, "an argument", node)
         return found

@@ -185,7 +185,8 @@ class _Union:
         for values in zip(*([*n.outputs, *n.inputs()] for n in nodes), strict=True):
             for vector in zip(*(value.shape for value in values), strict=True):
                 if len(set(vector)) > 1:
-                    found.append(self._formula(list(vector), "a size", number, found))
+                    size = self._fitted.fit(vector, [*found, *self._family.near])
+                    found += [] if size is None else [size]
         return found
 
     def _bytes(self, buffers: list[Buffer]) -> Expression:
