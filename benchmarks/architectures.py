@@ -102,6 +102,15 @@ def yolov8n() -> nn.Module:
     return DetectionModel("yolov8n.yaml", verbose=False)
 
 
+def vit_b_16() -> nn.Module:
+    """A vision transformer with a random head: torchvision's is zeros, as its results would be."""
+    from torchvision import models
+
+    model = models.vit_b_16()
+    nn.init.normal_(model.heads.head.weight, std=0.02)
+    return model
+
+
 def _vision() -> dict[str, Architecture]:
     from torchvision import models
 
@@ -123,11 +132,11 @@ def _vision() -> dict[str, Architecture]:
             "vgg16",
             "densenet121",
             "shufflenet_v2_x1_0",
-            "vit_b_16",
             "convnext_tiny",
             "swin_t",
         )
     }
+    zoo["vit_b_16"] = Architecture(vit_b_16, picture())
     zoo["inception_v3"] = Architecture(
         lambda: models.inception_v3(init_weights=False), picture(299)
     )
