@@ -14,9 +14,9 @@ from wasm_torch._formats import channels_last_stride, suggests_channels_last
 from wasm_torch.ops._table import TABLE
 from wasm_torch.ops.convolution import output_size, spatial, three
 
-#: Positions of a packed node's arguments. Geometry: (stride, padding, dilation, groups), of a
-#: linear layer None. Activation: (unary operator, p0, p1) or None.
-INPUT, WEIGHT, BIAS, RESIDUAL, GEOMETRY, ACTIVATION = range(6)
+#: Positions of these among the arguments of the nodes below. The activation is (unary operator, p0,
+#: p1) or None; the geometry beside it (stride, padding, dilation, groups), of a linear layer None.
+RESIDUAL, ACTIVATION = 3, 5
 
 NO_ACTIVATION = (-1, 0.0, 0.0)
 ONE_TAP = (1, 1, 1, 1, 0, 0, 0, 1, 1, 1)

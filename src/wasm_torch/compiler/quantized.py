@@ -53,7 +53,9 @@ def scales(weight: Any) -> Any:
 
 def rounded(weight: Any, scale: Any) -> Any:
     """The whole numbers of a weight, as floats of its shape."""
-    return (weight / scale.reshape((-1, *(1,) * (weight.ndim - 1)))).round().clamp(-127, 127)
+    return (
+        (weight / scale.reshape((-1, *(1,) * (weight.ndim - 1)))).round().clamp(-_LARGEST, _LARGEST)
+    )
 
 
 def in_panels(whole: Any) -> Any:

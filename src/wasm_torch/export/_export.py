@@ -55,8 +55,9 @@ def export_to_wasm(
             later. The model is tried out at 4 to 16 sizes, and at 30 more of a dimension over which
             strides or pools go, so this takes longer than an export at fixed sizes.
         optimization_level: "O0" for no passes, "O1" for folding constants and removing what is
-            unused, "O2" for folding batch normalization into convolutions as well, "O3" for all
-            passes there are: fusing pointwise operations beside those of "O2".
+            unused, "O2" for folding batch normalization into convolutions, packing weights and
+            applying residuals and activations on the way as well, "O3" for all passes there are:
+            fusing pointwise operations beside those of "O2".
         use_simd: False makes a file for the engine's scalar binary, whose sums have one order on
             every machine; it is several times slower, and Pyodide, which has no such binary,
             refuses it.
